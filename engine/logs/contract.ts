@@ -1,0 +1,51 @@
+/**
+ * Reading container logs. The shim writes them (json-file form, `<id>-json.log`, `.1`, `.2` ... older); this side only reads,
+ * so neither an engine restart nor a slow reader can lose or stall output.
+ */
+
+/** One entry: a line with its newline, or a part of a line longer than 16 KiB without one. */
+export interface LogEntry {
+  readonly stream: 'stdout' | 'stderr';
+  /** Nanoseconds since the epoch. */
+  readonly timeNs: bigint;
+  readonly data: Uint8Array;
+  /** Attributes of the driver options `labels`, `env`, `tag`; absent when there are none. */
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** Which entries and how. */
+export interface LogQuery {
+  /** Path of the newest file. */
+  readonly path: string;
+  readonly wantsStdout: boolean;
+  readonly wantsStderr: boolean;
+  /** Last so many entries of what is there at the start; 'all'. */
+  readonly tail: number | 'all';
+  /** Inclusive, nanoseconds. */
+  readonly sinceNs?: bigint;
+  /** Inclusive, nanoseconds. */
+  readonly untilNs?: bigint;
+  /**
+   * Keeps waiting for new entries, across rotation, until `ended` resolves and the file is read to its end.
+   * Absent: ends at the end of the file.
+   */
+  readonly follow?: { readonly ended: Promise<void> };
+  readonly signal?: AbortSignal;
+}
+
+/** Position in a log that the shim names when it cut off a slow reader. */
+export interface LogStart {
+  /** Rotations since the container's log began, as the shim counts them. */
+  readonly generation: number;
+  readonly offsetBytes: number;
+  /** Bytes of each stream after the offset that were delivered already. */
+  readonly skipBytes: { readonly stdout: number; readonly stderr: number };
+}
+
+/** Reads json-file logs. Constant memory; entries in order of the file; batches keep the per-line cost low. */
+export interface LogReader {
+  /** Batches of entries (at most 1,000 or 256 KiB each). */
+  read(query: LogQuery): AsyncIterable<readonly LogEntry[]>;
+  /** Bytes of the log with its rotated files. */
+  size(path: string): Promise<number>;
+}
