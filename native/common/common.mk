@@ -1,0 +1,1 @@
+$(eval $(call unit_test,err-test,common/err-test.c $(COMMON_SOURCES)))
