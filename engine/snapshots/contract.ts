@@ -34,12 +34,21 @@ export interface LayerInfo {
   readonly sizeBytes: number;
 }
 
+/** A layer tar that lies in a file, usually a blob of the content store; it is read without passing through Node. */
+export interface LayerFile {
+  /** Absolute path; must stay in place until `applyLayer` settles. */
+  readonly path: string;
+  readonly compression: 'none' | 'gzip' | 'zstd';
+  /** Called now and then with how many bytes of the file (as it is on disk) have been read. */
+  readonly onProgress?: (readBytes: number) => void;
+}
+
 /** Input of {@link Snapshotter.applyLayer}. */
 export interface ApplyLayerOptions {
   /** Undefined for the lowest layer. */
   readonly parent: ChainId | undefined;
-  /** Uncompressed tar; chunks of any size; read to its end. */
-  readonly tar: AsyncIterable<Uint8Array>;
+  /** Uncompressed tar in chunks of any size, read to its end; or, much faster, a file that holds it. */
+  readonly tar: AsyncIterable<Uint8Array> | LayerFile;
   /** When given, a tar with another digest is refused (InvalidParameterError) and nothing stays. */
   readonly expectedDiffId?: DiffId;
   readonly signal?: AbortSignal;
@@ -58,10 +67,17 @@ export interface Snapshotter extends AsyncDisposable {
   /** `info`'s DriverStatus rows. */
   status(): Promise<readonly (readonly [string, string])[]>;
 
-  /** Applies a layer on its parent; returns at once when the resulting chain id is there. */
+  /**
+   * Applies a layer on its parent; returns at once when `expectedDiffId` is given and the resulting chain id is there
+   * (the tar is then not read).
+   * The layer is visible when this returns and survives a crash of the engine; it survives a power cut after {@link sync}
+   * (before that a power cut takes it away whole, never in part). Call `sync` once per pull, before the image's record is written.
+   */
   applyLayer(options: ApplyLayerOptions): Promise<LayerInfo>;
   /** Makes a committed layer from a writable's changes (commit, build). The writable stays. */
   commitWritable(id: string, options?: { signal?: AbortSignal }): Promise<LayerInfo>;
+  /** Everything applied and committed so far survives a power cut once this returns. */
+  sync(): Promise<void>;
   findLayer(chainId: ChainId): Promise<LayerInfo | undefined>;
   listLayers(): Promise<readonly LayerInfo[]>;
   /** @throws ConflictError  it has children or writables; a missing layer is no error */
@@ -92,7 +108,10 @@ export interface Snapshotter extends AsyncDisposable {
 export interface LayerTool {
   /**
    * Tar of `path` below `root` (docker cp out, export). Member names begin with `name`, by default the last
-   * component of `path`; '.' entries give the whole tree. Symlinks in the middle of `path` resolve inside `root`.
+   * component of `path`; '.' gives "./" and "./x", '' gives bare names without an entry for the directory itself (export).
+   * Symlinks in the middle of `path` resolve inside `root`; one at its end is followed only before a trailing slash or "/.".
+   *
+   * @throws NotFoundError  when `path` is missing, before the first chunk
    */
   readTree(options: {
     readonly root: string;
@@ -106,8 +125,11 @@ export interface LayerTool {
     readonly path: string;
   }): Promise<PathStat | undefined>;
   /**
-   * Unpacks an ordinary tar into `path` below `root` (docker cp in, ADD, import): no whiteouts.
+   * Unpacks an ordinary tar into the directory `path` below `root` (docker cp in, ADD, import): no whiteouts.
    * `owner` overrides every member's uid and gid, numeric.
+   *
+   * @throws NotFoundError  `path` is missing
+   * @throws InvalidParameterError  `path` is no directory; the tar is malformed or tries to leave `root`
    */
   writeTree(options: {
     readonly root: string;
