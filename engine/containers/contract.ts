@@ -17,6 +17,7 @@
  * `restore`; exits that happened while no engine ran are read from the shim's exit record.
  */
 import type { ContainerConfig, HostConfig } from '../api/types/container.ts';
+import type { ImageUser } from '../images/contract.ts';
 import type { LogEntry } from '../logs/contract.ts';
 import type { EndpointSettings } from '../network/contract.ts';
 import type { Change } from '../snapshots/contract.ts';
@@ -376,16 +377,6 @@ export interface CommitRequest {
   readonly config: ContainerConfig | undefined;
 }
 
-/** Who uses an image. */
-export interface ImageUser {
-  readonly containerId: string;
-  /** Without slash. */
-  readonly name: string;
-  readonly isRunning: boolean;
-  /** The reference that the container was created with. */
-  readonly imageRef: string;
-}
-
 /** All containers of one engine. Publishes `container` events with Docker's attributes. */
 export interface ContainerService {
   /** Loads records, adopts running shims, settles what happened meanwhile. Once, before anything else. */
@@ -523,8 +514,8 @@ export interface ContainerService {
     options: { readonly isForced: boolean },
   ): Promise<void>;
 
-  /** Image id -> containers made from it. */
-  imageUsers(): ReadonlyMap<string, readonly ImageUser[]>;
+  /** Every container as the image concept counts users. */
+  imageUsers(): Iterable<ImageUser>;
   /** Volume name -> ids of containers that mount it, running or not. */
   volumeUsers(): ReadonlyMap<string, ReadonlySet<string>>;
   /** Network id or name -> names of the containers plugged in or configured for it. */

@@ -25,6 +25,10 @@ export interface LogQuery {
   readonly sinceNs?: bigint;
   /** Inclusive, nanoseconds. */
   readonly untilNs?: bigint;
+  /** Begins there; `tail` and `sinceNs` do not apply. The inode finds the file whatever was rotated since. */
+  readonly start?: LogStart;
+  /** Ends there: what was logged before this position is delivered, nothing after it. Not with `follow`. */
+  readonly end?: LogStart;
   /**
    * Keeps waiting for new entries, across rotation, until `ended` resolves and the file is read to its end.
    * Absent: ends at the end of the file.
@@ -37,6 +41,8 @@ export interface LogQuery {
 export interface LogStart {
   /** Rotations since the container's log began, as the shim counts them. */
   readonly generation: number;
+  /** Inode number of the file; finds it among the rotated ones. */
+  readonly inode?: bigint;
   readonly offsetBytes: number;
   /** Bytes of each stream after the offset that were delivered already. */
   readonly skipBytes: { readonly stdout: number; readonly stderr: number };
