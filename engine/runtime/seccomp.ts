@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { InvalidParameterError } from '../base/errors.ts';
+
+const argumentSchema = z.object({
+  index: z.number(),
+  value: z.number(),
+  valueTwo: z.number().nullish(),
+  op: z.string(),
+});
+
+const conditionSchema = z
+  .object({
+    caps: z.array(z.string()).nullish(),
+    arches: z.array(z.string()).nullish(),
+    minKernel: z.string().nullish(),
+  })
+  .nullish();
+
+const ruleSchema = z.object({
+  name: z.string().nullish(),
+  names: z.array(z.string()).nullish(),
+  action: z.string(),
+  errnoRet: z.number().nullish(),
+  args: z.array(argumentSchema).nullish(),
+  includes: conditionSchema,
+  excludes: conditionSchema,
+});
+
+/** A seccomp profile in Docker's form: OCI's, plus conditions on capabilities, machine and kernel. */
+const profileSchema = z.object({
+  defaultAction: z.string(),
+  defaultErrnoRet: z.number().nullish(),
+  archMap: z
+    .array(z.object({ architecture: z.string(), subArchitectures: z.array(z.string()).nullish() }))
+    .nullish(),
+  architectures: z.array(z.string()).nullish(),
+  flags: z.array(z.string()).nullish(),
+  listenerPath: z.string().nullish(),
+  listenerMetadata: z.string().nullish(),
+  syscalls: z.array(ruleSchema).nullish(),
+});
+
+/** A decoded profile in Docker's form. */
+export type SeccompProfile = z.infer<typeof profileSchema>;
+type Rule = z.infer<typeof ruleSchema>;
+type Condition = z.infer<typeof conditionSchema>;
+
+/** `linux.seccomp` of the OCI runtime specification. */
+export interface OciSeccomp {
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number;
+  readonly architectures: readonly string[];
+  readonly flags?: readonly string[];
+  readonly syscalls: readonly {
+    readonly names: readonly string[];
+    readonly action: string;
+    readonly errnoRet?: number;
+    readonly args?: readonly {
+      readonly index: number;
+      readonly value: number;
+      readonly valueTwo?: number;
+      readonly op: string;
+    }[];
+  }[];
+}
+
+/** What the conditions of a profile are judged by. */
+export interface SeccompContext {
+  /** With prefix, upper case. */
+  readonly capabilities: readonly string[];
+  /** Go's name of the machine: amd64, arm64. */
+  readonly goArch: string;
+  /** Such as `6.1.0-13-amd64`. */
+  readonly kernelVersion: string;
+}
+
+const SECCOMP_ARCH_OF_GO: Readonly<Record<string, string>> = {
+  amd64: 'SCMP_ARCH_X86_64',
+  arm64: 'SCMP_ARCH_AARCH64',
+};
+
+/**
+ * Reads a profile.
+ *
+ * @throws InvalidParameterError  not JSON, or not a profile
+ */
+export function parseSeccompProfile(text: string): SeccompProfile {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    throw new InvalidParameterError('Decoding seccomp profile failed: not valid JSON', { cause });
+  }
+  const parsed = profileSchema.safeParse(data);
+  if (!parsed.success) {
+    const first = parsed.error.issues[0];
+    throw new InvalidParameterError(
+      `Decoding seccomp profile failed: ${first?.path.join('.') ?? ''}: ${first?.message ?? ''}`,
+    );
+  }
+  return parsed.data;
+}
+
+function isKernelAtLeast(version: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = version.split(/[.-]/).map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+function matchesInclude(condition: Condition, context: SeccompContext): boolean {
+  const { caps, arches, minKernel } = condition ?? {};
+  return (
+    (caps ?? []).every((name) => context.capabilities.includes(name)) &&
+    ((arches ?? []).length === 0 || (arches ?? []).includes(context.goArch)) &&
+    (minKernel === null ||
+      minKernel === undefined ||
+      isKernelAtLeast(context.kernelVersion, minKernel))
+  );
+}
+
+function matchesExclude(condition: Condition, context: SeccompContext): boolean {
+  const { caps, arches, minKernel } = condition ?? {};
+  return (
+    (caps ?? []).some((name) => context.capabilities.includes(name)) ||
+    (arches ?? []).includes(context.goArch) ||
+    (minKernel !== null &&
+      minKernel !== undefined &&
+      isKernelAtLeast(context.kernelVersion, minKernel))
+  );
+}
+
+function ociRule(rule: Rule): OciSeccomp['syscalls'][number] {
+  const names = rule.names ?? (rule.name ? [rule.name] : []);
+  const args = (rule.args ?? []).map((argument) => ({
+    index: argument.index,
+    value: argument.value,
+    valueTwo: argument.valueTwo ?? 0,
+    op: argument.op,
+  }));
+  return {
+    names,
+    action: rule.action,
+    ...(rule.errnoRet === null || rule.errnoRet === undefined ? {} : { errnoRet: rule.errnoRet }),
+    ...(args.length === 0 ? {} : { args }),
+  };
+}
+
+/** Resolves the conditions of a profile for one container on this machine. */
+export function ociSeccomp(profile: SeccompProfile, context: SeccompContext): OciSeccomp {
+  const native = SECCOMP_ARCH_OF_GO[context.goArch];
+  const mapped = (profile.archMap ?? []).find((entry) => entry.architecture === native);
+  const architectures =
+    profile.architectures ??
+    (mapped === undefined ? [] : [mapped.architecture, ...(mapped.subArchitectures ?? [])]);
+  const rules = (profile.syscalls ?? []).filter(
+    (rule) => matchesInclude(rule.includes, context) && !matchesExclude(rule.excludes, context),
+  );
+  return {
+    defaultAction: profile.defaultAction,
+    ...(profile.defaultErrnoRet === null || profile.defaultErrnoRet === undefined
+      ? {}
+      : { defaultErrnoRet: profile.defaultErrnoRet }),
+    architectures,
+    ...(profile.flags ? { flags: profile.flags } : {}),
+    syscalls: rules.map(ociRule),
+  };
+}
