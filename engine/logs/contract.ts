@@ -39,10 +39,8 @@ export interface LogQuery {
 
 /** Position in a log that the shim names when it cut off a slow reader. */
 export interface LogStart {
-  /** Rotations since the container's log began, as the shim counts them. */
-  readonly generation: number;
-  /** Inode number of the file; finds it among the rotated ones. */
-  readonly inode?: bigint;
+  /** Inode number of the file: finds it among the rotated ones; gone means before the oldest that is left. */
+  readonly inode: bigint;
   readonly offsetBytes: number;
   /** Bytes of each stream after the offset that were delivered already. */
   readonly skipBytes: { readonly stdout: number; readonly stderr: number };
