@@ -106,3 +106,60 @@ export interface CgroupStats {
     readonly value: number;
   }[];
 }
+
+/** A process in a container: its first one, or an exec session. */
+export interface ProcessInput {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: ResolvedUser;
+  readonly hasTty: boolean;
+  /** Rows and columns; [0, 0] unknown. */
+  readonly consoleSize?: readonly [number, number] | undefined;
+  readonly hostConfig: HostConfig;
+  /** True for `exec --privileged`, on top of HostConfig.Privileged. */
+  readonly isPrivileged?: boolean;
+}
+
+/** One container's cgroup; it need not exist. */
+export interface ContainerCgroup {
+  /** One folder on v2, one for each controller on v1. */
+  readonly dirs: readonly string[];
+  /** File with the count of OOM kills. */
+  readonly oomFile: string;
+  /** Zeros when the group is gone. */
+  stats(): Promise<CgroupStats>;
+  /** Host pids of all its processes. */
+  pids(): Promise<readonly number[]>;
+  /** Returns when the kernel has done it. @throws SystemError */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** What the processes left; missing folders are no error. */
+  remove(): Promise<void>;
+}
+
+/** All that the container concept uses of this one. */
+export interface RuntimeSide {
+  readonly machine: MachineFacts;
+  readonly runtimes: {
+    readonly byName: ReadonlyMap<string, OciRuntime>;
+    readonly defaultName: string;
+  };
+  /** Name of the profile that containers get by default; '' where the kernel has no AppArmor. */
+  readonly appArmorProfile: string;
+  readonly defaultMaskedPaths: readonly string[];
+  readonly defaultReadonlyPaths: readonly string[];
+  /** Text of `config.json`. @throws InvalidParameterError  an option that cannot be honoured, named */
+  specJson(input: SpecInput): Promise<string>;
+  /** Text of an OCI process object for exec. */
+  processJson(input: ProcessInput): string;
+  /** `linux.resources` as `update --resources` takes it. */
+  limitsJson(hostConfig: HostConfig): Promise<string>;
+  /** Security options, capabilities, ulimits, device rules. @throws InvalidParameterError */
+  validate(hostConfig: HostConfig): void;
+  /** @throws InvalidParameterError  an unknown name */
+  resolveUser(root: string, user: string, groupAdd?: readonly string[]): Promise<ResolvedUser>;
+  /** Host path of a path inside a tree, links followed below `root`. For trees nobody changes meanwhile. */
+  resolveInRoot(root: string, path: string): Promise<string>;
+  cgroup(id: string, hostConfig: HostConfig): ContainerCgroup;
+}
