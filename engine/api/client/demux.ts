@@ -4,8 +4,10 @@ export type OutputStream = 'stdin' | 'stdout' | 'stderr';
 /** Payload of one frame or part of it. */
 export interface OutputChunk {
   readonly stream: OutputStream;
-  /** A view into the bytes pushed; copy to keep. */
+  /** A view into the bytes pushed; copy to keep. Never empty. */
   readonly bytes: Uint8Array;
+  /** True for the part that completes its frame. Empty frames yield nothing. */
+  readonly isEnd: boolean;
 }
 
 const HEADER_BYTES = 8;
@@ -33,8 +35,8 @@ export class StreamDemux {
     while (offset < bytes.byteLength) {
       if (this.#payloadLeft > 0) {
         const part = bytes.subarray(offset, offset + this.#payloadLeft);
-        chunks.push({ stream: this.#stream, bytes: part });
         this.#payloadLeft -= part.byteLength;
+        chunks.push({ stream: this.#stream, bytes: part, isEnd: this.#payloadLeft === 0 });
         offset += part.byteLength;
       } else {
         const part = bytes.subarray(offset, offset + HEADER_BYTES - this.#headerLength);
