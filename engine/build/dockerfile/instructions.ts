@@ -131,7 +131,7 @@ function jsonTexts(text: string): readonly string[] | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return Array.isArray(value) && value.every((entry) => typeof entry === 'string')
-      ? (value as string[])
+      ? value
       : undefined;
   } catch {
     // Not JSON after all: it is a shell line that begins with a bracket.
