@@ -102,6 +102,8 @@ export interface Snapshotter extends AsyncDisposable {
   changes(id: string): Promise<readonly Change[]>;
   /** Facts for the container inspect's GraphDriver. */
   graphData(id: string): Promise<Readonly<Record<string, string>>>;
+  /** Facts for the image inspect's GraphDriver; a driver without this has none. */
+  layerData?(chainId: ChainId): Promise<Readonly<Record<string, string>>>;
 }
 
 /** Tar work inside a file tree, through `gantry-layer` (chrooted, so that no link leads to the host). */
