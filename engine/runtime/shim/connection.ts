@@ -205,7 +205,8 @@ export async function dialShim(runDir: string, signal?: AbortSignal): Promise<So
       return await dialShort(runDir);
     } catch (error) {
       const code = errnoOf(error);
-      if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+      // ECONNRESET: it ended with our connection still in its queue.
+      if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET') {
         return undefined;
       }
       // Its queue of connections is full for the moment.
