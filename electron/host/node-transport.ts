@@ -143,7 +143,11 @@ export class NodeTransport implements ApiTransport {
 function queryOf(query: ApiRequest['query']): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== undefined) {
+    if (Array.isArray(value)) {
+      for (const element of value) {
+        parameters.append(name, String(element));
+      }
+    } else if (value !== undefined) {
       parameters.set(name, String(value));
     }
   }

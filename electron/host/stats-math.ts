@@ -30,9 +30,21 @@ export function cpuPercent(
 }
 
 /** Memory without the page cache that can be given back: the cgroup v2 name, then the v1 name. */
-function withoutCache(memory: NonNullable<ApiStats['memory_stats']>): number {
+function memoryInUse(memory: ApiStats['memory_stats']): number {
+  if (memory === undefined || memory === null) {
+    return 0;
+  }
   const cache = memory.stats['inactive_file'] ?? memory.stats['total_inactive_file'] ?? 0;
   return cache < memory.usage ? memory.usage - cache : memory.usage;
+}
+
+function cpusOf(stats: ApiStats): number {
+  const online = stats.cpu_stats?.online_cpus ?? 0;
+  return online > 0 ? online : (stats.cpu_stats?.cpu_usage?.percpu_usage?.length ?? 1);
+}
+
+function countersOf(cpu: ApiStats['cpu_stats']): CpuCounters {
+  return { totalNs: cpu?.cpu_usage?.total_usage ?? 0, systemNs: cpu?.system_cpu_usage ?? 0 };
 }
 
 function blockBytes(stats: ApiStats, op: string): number {
@@ -52,16 +64,9 @@ export function normaliseStats(
   if (at === undefined) {
     return undefined;
   }
-  const counters: CpuCounters = {
-    totalNs: stats.cpu_stats?.cpu_usage?.total_usage ?? 0,
-    systemNs: stats.cpu_stats?.system_cpu_usage ?? 0,
-  };
-  const engineBefore: CpuCounters = {
-    totalNs: stats.precpu_stats?.cpu_usage?.total_usage ?? 0,
-    systemNs: stats.precpu_stats?.system_cpu_usage ?? 0,
-  };
-  const cpuCount =
-    (stats.cpu_stats?.online_cpus ?? 0) || (stats.cpu_stats?.cpu_usage?.percpu_usage?.length ?? 1);
+  const counters = countersOf(stats.cpu_stats);
+  const engineBefore = countersOf(stats.precpu_stats);
+  const cpuCount = cpusOf(stats);
   const percent = cpuPercent(before ?? engineBefore, counters, cpuCount);
   const networks = Object.values(stats.networks);
   return {
@@ -71,7 +76,7 @@ export function normaliseStats(
       timeMs: at,
       ...(percent === undefined ? {} : { cpuPercent: percent }),
       cpuCount,
-      memoryBytes: stats.memory_stats == null ? 0 : withoutCache(stats.memory_stats),
+      memoryBytes: memoryInUse(stats.memory_stats),
       memoryLimitBytes: stats.memory_stats?.limit ?? 0,
       netRxBytes: networks.reduce((sum, network) => sum + network.rx_bytes, 0),
       netTxBytes: networks.reduce((sum, network) => sum + network.tx_bytes, 0),

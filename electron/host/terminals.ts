@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { readText } from '../../engine/api/client/bytes.ts';
 import { pathSegment } from '../../engine/api/client/client.ts';
 import { containerInspectSchema, execInspectSchema } from '../../engine/api/client/responses.ts';
 import type { ApiDuplex } from '../../engine/api/client/transport.ts';
@@ -46,6 +47,9 @@ interface StartedExec {
   readonly reader: AsyncIterator<Uint8Array>;
   readonly first: Uint8Array | undefined;
 }
+
+/** What a session does after its connection ended. */
+type Continuation = 'over' | { readonly first?: Uint8Array };
 
 const execCreatedSchema = z.object({ Id: z.string() });
 
@@ -161,21 +165,18 @@ export class Terminals implements Disposable {
         return;
       }
       const next = await this.#afterEnd(session, params);
-      if (next === undefined) {
+      if (next === 'over') {
         return;
       }
-      current = next;
+      current = session.pump(next.first);
     }
   }
 
-  /** Tells the exit; or, when it was the engine that went away, continues. */
-  async #afterEnd(
-    session: HostedTerminal,
-    params: OpenTerminal,
-  ): Promise<Promise<void> | undefined> {
+  /** Tells the exit; or, when it was the engine that went away, gets a new channel to read from. */
+  async #afterEnd(session: HostedTerminal, params: OpenTerminal): Promise<Continuation> {
     const wasLost = await this.#waitForEngine(session);
     if (session.signal.aborted) {
-      return undefined;
+      return 'over';
     }
     try {
       if (params.kind === 'attach') {
@@ -184,12 +185,12 @@ export class Terminals implements Disposable {
       const exit = await this.#execExit(session);
       if (exit !== 'running' && !(wasLost && exit === 'unknown')) {
         session.finish(exit === 'unknown' ? { reason: 'the session is over' } : exit);
-        return undefined;
+        return 'over';
       }
       return await this.#continueExec(session, params);
     } catch (error) {
       session.finish({ reason: messageOf(error) });
-      return undefined;
+      return 'over';
     }
   }
 
@@ -198,12 +199,11 @@ export class Terminals implements Disposable {
     // A connection that broke because the engine died is noticed here a moment before the link notices.
     const deadline = AbortSignal.any([session.signal, AbortSignal.timeout(RECOVER_TIMEOUT_MS)]);
     try {
-      await this.#link.client.get('/_ping', z.unknown(), { signal: deadline });
+      const ping = await this.#link.client.bytes('GET', '/_ping', { signal: deadline });
+      await readText(ping.body, 100);
+      return false;
     } catch (error) {
-      if (error instanceof EngineError && error.code === 'system') {
-        // It answered, if not with JSON.
-        return false;
-      }
+      this.#log.debug('the engine is away', { error: messageOf(error) });
     }
     const wakeup = new Wakeup();
     using registration = this.#link.listen({ onConnected: () => wakeup.wake() });
@@ -240,7 +240,8 @@ export class Terminals implements Disposable {
           execInspectSchema,
         );
         if (!exec.Running) {
-          return exec.ExitCode == null ? {} : { code: exec.ExitCode };
+          const code = exec.ExitCode ?? undefined;
+          return code === undefined ? {} : { code };
         }
         await pause(100, session.signal);
       }
@@ -253,26 +254,23 @@ export class Terminals implements Disposable {
     }
   }
 
-  async #continueAttach(session: HostedTerminal): Promise<Promise<void> | undefined> {
+  async #continueAttach(session: HostedTerminal): Promise<Continuation> {
     const container = await this.#inspect(session.containerId);
     if (!container.State.Running) {
       session.finish({ code: container.State.ExitCode, reason: 'the container stopped' });
-      return undefined;
+      return 'over';
     }
     session.replaceChannel(await this.#openAttach(session.containerId, session.size));
     session.notice('connected again');
-    return session.pump();
+    return {};
   }
 
   /** Joins the running program again where the engine can, else starts a new shell in the same terminal. */
-  async #continueExec(
-    session: HostedTerminal,
-    params: OpenTerminal,
-  ): Promise<Promise<void> | undefined> {
+  async #continueExec(session: HostedTerminal, params: OpenTerminal): Promise<Continuation> {
     const container = await this.#inspect(session.containerId);
     if (!container.State.Running) {
       session.finish({ reason: 'the container stopped' });
-      return undefined;
+      return 'over';
     }
     const execId = this.#execIds.get(session);
     if (execId !== undefined) {
@@ -281,7 +279,7 @@ export class Terminals implements Disposable {
         session.replaceChannel(channel);
         session.notice('connected again');
         await channel.resize(session.size.cols, session.size.rows).catch(() => {});
-        return session.pump();
+        return {};
       } catch (error) {
         this.#log.debug('the exec session cannot be joined again', { error: messageOf(error) });
       }
@@ -290,7 +288,7 @@ export class Terminals implements Disposable {
     this.#execIds.set(session, started.execId);
     session.replaceChannel(withReader(started.channel, started.reader));
     session.notice('the engine was restarted; this is a new shell');
-    return session.pump(started.first);
+    return started.first === undefined ? {} : { first: started.first };
   }
 
   async #inspect(containerId: string) {

@@ -2,8 +2,10 @@
 export interface ApiRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
-  /** Undefined values are left out. */
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Undefined values are left out, lists are repeated. */
+  readonly query?: Readonly<
+    Record<string, string | number | boolean | readonly string[] | undefined>
+  >;
   readonly headers?: Readonly<Record<string, string>>;
   /** Text is sent whole, an iterable is sent chunked as it comes. */
   readonly body?: string | AsyncIterable<Uint8Array> | undefined;
