@@ -1,13 +1,18 @@
 /** V8's way to put a number of any length into JSON text; not yet in TypeScript's library. */
-const { rawJSON: rawJson } = JSON as unknown as {
+const { rawJSON } = JSON as unknown as {
   readonly rawJSON: (this: void, text: string) => unknown;
 };
 
 /** JSON text; bigints become plain numbers of any length. */
 export function encodeJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    typeof member === 'bigint' ? rawJson(member.toString()) : member,
-  );
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // Only values with bigints get here; asking for every member would slow down long lists.
+    return JSON.stringify(value, (_key, member: unknown) =>
+      typeof member === 'bigint' ? rawJSON(member.toString()) : member,
+    );
+  }
 }
 
 const SPACE = /[ \t\n\r]*/y;

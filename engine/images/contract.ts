@@ -32,6 +32,8 @@ export {
   parseAnyReference,
   parseReference,
   withDefaultTag,
+  withDigest,
+  withTag,
 } from './reference.ts';
 export {
   decodeRegistryAuth,
