@@ -7,8 +7,21 @@
  * A build that fails leaves no image and no container behind; steps that succeeded stay in the cache. Aborting `signal`
  * (client gone, `cancel`) stops running steps and rejects with the signal's reason.
  */
+
 import type { ImageRunLimits } from '../api/types/build.ts';
+import { EngineError } from '../base/errors.ts';
 import type { ProgressSink, RegistryAuth } from '../images/contract.ts';
+
+/** A RUN step ended with a non-zero exit code; `exitCode` is what the answer's errorDetail carries as `code`. */
+export class BuildStepError extends EngineError {
+  readonly code = 'system';
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
 
 /** Query of POST /build, decoded; the body is `context`. */
 export interface BuildRequest {

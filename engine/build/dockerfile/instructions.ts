@@ -52,7 +52,8 @@ export type Instruction = { readonly line: number; readonly original: string } &
       readonly checksum: string;
     }
   | { readonly kind: 'volume'; readonly paths: readonly string[] }
-  | { readonly kind: 'user' | 'workdir' | 'stopsignal' | 'maintainer'; readonly value: string }
+  | { readonly kind: 'user' | 'stopsignal' | 'maintainer'; readonly value: string }
+  | { readonly kind: 'workdir'; readonly value: string }
   | { readonly kind: 'onbuild'; readonly trigger: string }
   | { readonly kind: 'healthcheck'; readonly probe: HealthProbe }
   | { readonly kind: 'shell'; readonly shell: readonly string[] }
