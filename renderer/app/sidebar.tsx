@@ -1,0 +1,89 @@
+import { Search } from 'lucide-react';
+import { NavLink } from 'react-router';
+import { cx } from '../components/cx.ts';
+import { Kbd } from '../components/kbd.tsx';
+import { useContainers, useImages, useNetworks, useVolumes } from '../data/queries.ts';
+import { ui } from '../data/ui.ts';
+import { MOD_KEY, PAGES, type Page } from './navigation.ts';
+import { text } from './text.ts';
+
+/** Navigation at the left edge. */
+export function Sidebar() {
+  const containers = useContainers();
+  const counts: Partial<Record<Page['id'], number | undefined>> = {
+    containers: containers?.items.length,
+    images: useImages()?.items.length,
+    volumes: useVolumes()?.items.length,
+    networks: useNetworks()?.items.length,
+  };
+  return (
+    <div className="flex w-54 shrink-0 flex-col border-r border-line bg-sunken">
+      <div className="flex h-14 shrink-0 items-center gap-2.5 px-4">
+        <Logo />
+        <span className="text-base font-semibold tracking-[-0.015em]">{text.product}</span>
+      </div>
+      <div className="px-3 pb-3">
+        <button
+          type="button"
+          aria-label={text.openPalette}
+          onClick={() => ui.setState({ isPaletteOpen: true })}
+          className="flex h-8 w-full items-center gap-2 rounded-sm border border-line-strong bg-surface px-2.5 text-sm text-ink-3 shadow-tiny hover:text-ink-2"
+        >
+          <Search aria-hidden className="size-3.5" />
+          <span className="flex-1 text-left">{text.paletteHint}</span>
+          <Kbd keys={`${MOD_KEY}+K`} />
+        </button>
+      </div>
+      <nav aria-label={text.navigation} className="flex flex-1 flex-col gap-0.5 px-3">
+        {PAGES.map((page) => (
+          <NavLink
+            key={page.id}
+            to={page.path}
+            aria-keyshortcuts={`Control+${page.digit}`}
+            className={({ isActive }) =>
+              cx(
+                'group flex h-8 items-center gap-2.5 rounded-sm px-2.5 text-sm transition-colors duration-100',
+                isActive
+                  ? 'bg-active font-medium text-ink'
+                  : 'text-ink-2 hover:bg-hover hover:text-ink',
+                page.id === 'settings' && 'mt-auto mb-3',
+              )
+            }
+          >
+            {({ isActive }) => (
+              <>
+                <page.icon
+                  aria-hidden
+                  className={cx('size-4', isActive ? 'text-accent-ink' : 'text-ink-3')}
+                  strokeWidth={1.9}
+                />
+                <span className="flex-1">{page.label}</span>
+                {counts[page.id] !== undefined && (
+                  <span aria-hidden className="nums text-xs font-normal text-ink-3">
+                    {counts[page.id]}
+                  </span>
+                )}
+              </>
+            )}
+          </NavLink>
+        ))}
+      </nav>
+    </div>
+  );
+}
+
+function Logo() {
+  return (
+    <svg aria-hidden viewBox="0 0 32 32" className="size-7 text-accent">
+      <rect width="32" height="32" rx="8" fill="currentColor" />
+      <path
+        d="M6.5 10.5h19M10 10.5V25M22 10.5V25M16 10.5v5"
+        fill="none"
+        stroke="#fff"
+        strokeWidth="2.2"
+        strokeLinecap="round"
+      />
+      <rect x="12.7" y="15.6" width="6.6" height="5.4" rx="1.2" fill="#fff" />
+    </svg>
+  );
+}
