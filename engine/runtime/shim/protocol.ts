@@ -391,8 +391,7 @@ export class ReplyReader {
   /** Bytes from which on a frame may be whole, so that a large one is not joined again for each chunk. */
   #neededBytes(): number {
     const first = this.#held[0];
-    return first === undefined || first.length < HEADER_BYTES
-      ? HEADER_BYTES
-      : HEADER_BYTES + Math.min(first.readUInt32LE(0), MAX_REPLY_BYTES);
+    const size = first === undefined || first.length < HEADER_BYTES ? 0 : first.readUInt32LE(0);
+    return size > MAX_REPLY_BYTES ? HEADER_BYTES : HEADER_BYTES + size;
   }
 }
