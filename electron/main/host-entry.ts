@@ -16,16 +16,26 @@ const log = jsonLogger(
 );
 // Electron adds this to `process` in a utility process.
 const { parentPort } = process as NodeJS.Process & { parentPort: ParentPort };
-const host = await Host.open({
-  endpoint: await resolveEndpoint({ explicit: config.engine, env: process.env }),
-  settingsPath: config.settingsPath,
-  shell: 'electron',
-  appVersion: config.appVersion,
-  log,
-  openExternal: (url) => {
-    const message: ToMain = { type: 'openExternal', url };
-    parentPort.postMessage(message);
-    return Promise.resolve();
-  },
+const tellMain = parentPort.postMessage.bind(parentPort);
+
+async function openHost(): Promise<Host> {
+  return await Host.open({
+    endpoint: await resolveEndpoint({ explicit: config.engine, env: process.env }),
+    settingsPath: config.settingsPath,
+    shell: 'electron',
+    appVersion: config.appVersion,
+    log,
+    openExternal: (url) => {
+      const message: ToMain = { type: 'openExternal', url };
+      tellMain(message);
+      return Promise.resolve();
+    },
+  });
+}
+
+const host = openHost();
+host.catch((error: unknown) => {
+  log.error('host could not start', { error });
+  process.exit(1);
 });
 serveParent(parentPort, host, log, () => process.exit(0));

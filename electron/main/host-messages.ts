@@ -22,6 +22,9 @@ export const toHostSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stop') }),
 ]);
 
+/** From main to host. */
+export type ToHost = z.infer<typeof toHostSchema>;
+
 /** From host to main. */
 export const toMainSchema = z.object({ type: z.literal('openExternal'), url: z.string() });
 /** From host to main. */

@@ -2,7 +2,7 @@ import { messageOf } from '../../engine/base/errors.ts';
 import type { Logger } from '../../engine/base/logger.ts';
 import { portTransport } from '../contract/transport.ts';
 import type { Host } from '../host/host.ts';
-import { type DownloadReply, toHostSchema } from './host-messages.ts';
+import { type DownloadReply, type ToHost, toHostSchema } from './host-messages.ts';
 import { type ElectronPort, portLike } from './ports.ts';
 
 /** `process.parentPort` of a utility process. */
@@ -14,39 +14,45 @@ export interface ParentPort {
   postMessage(message: unknown): void;
 }
 
-/** Serves the main process: bridges, downloads, and the end. */
-export function serveParent(parent: ParentPort, host: Host, log: Logger, exit: () => void): void {
+/**
+ * Serves the main process: bridges, downloads, and the end. Listens at once, so that nothing is lost that is sent while
+ * the host is still opening.
+ */
+export function serveParent(
+  parent: ParentPort,
+  host: Promise<Host>,
+  log: Logger,
+  exit: () => void,
+): void {
   parent.on('message', ({ data, ports }) => {
     const parsed = toHostSchema.safeParse(data);
     if (!parsed.success) {
       log.warn('main process sent something unknown', {});
       return;
     }
-    const port = ports[0];
-    switch (parsed.data.type) {
-      case 'connect':
-        if (port !== undefined) {
-          host.serve(portTransport(portLike(port)));
-        }
-        break;
-      case 'download':
-        if (port !== undefined) {
-          sendDownload(port, host, parsed.data.path).catch((error: unknown) => {
-            log.warn('download failed', { error });
-          });
-        }
-        break;
-      case 'stop':
-        host[Symbol.asyncDispose]()
-          .catch((error: unknown) => log.error('stop failed', { error }))
-          .finally(() => {
-            exit();
-          });
-        break;
-      default:
-        parsed.data satisfies never;
-    }
+    handle(parsed.data, ports[0], { host, exit }).catch((error: unknown) => {
+      log.warn('request of the main process failed', { type: parsed.data.type, error });
+    });
   });
+}
+
+async function handle(
+  message: ToHost,
+  port: ElectronPort | undefined,
+  context: { host: Promise<Host>; exit: () => void },
+): Promise<void> {
+  const host = await context.host;
+  if (message.type === 'stop') {
+    try {
+      await host[Symbol.asyncDispose]();
+    } finally {
+      context.exit();
+    }
+  } else if (port !== undefined && message.type === 'connect') {
+    host.serve(portTransport(portLike(port)));
+  } else if (port !== undefined && message.type === 'download') {
+    await sendDownload(port, host, message.path);
+  }
 }
 
 async function sendDownload(port: ElectronPort, host: Host, path: string): Promise<void> {
