@@ -62,3 +62,32 @@ export function buildPage(): void {
     );
   });
 }
+
+/** Builds the desktop shell into build/electron. @throws Error */
+export function buildElectron(): void {
+  const sources = [
+    'electron/main',
+    'electron/preload',
+    'electron/host',
+    'electron/contract',
+    'engine/api',
+    'engine/base',
+  ];
+  unlessUnchanged('electron', [...sources, 'package-lock.json'], () => {
+    console.log('Building the desktop shell ...');
+    for (const part of ['main', 'preload']) {
+      runVisibly(
+        NODE,
+        [
+          'node_modules/vite/bin/vite.js',
+          'build',
+          '--config',
+          `electron/${part}/vite.config.ts`,
+          '--logLevel',
+          'warn',
+        ],
+        { isQuiet: true },
+      );
+    }
+  });
+}
