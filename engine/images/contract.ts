@@ -205,7 +205,7 @@ export interface ImageSummary {
   /** -1 unless asked for. */
   SharedSize: number;
   Labels: Record<string, string> | null;
-  /** Number of containers; -1 when not counted. */
+  /** Number of containers. */
   Containers: number;
   Descriptor?: Descriptor;
   Manifests?: ManifestSummary[];
@@ -221,7 +221,11 @@ export interface ManifestSummary {
   ImageData?: { Platform: PlatformWire; Size: { Unpacked: number }; Containers: string[] };
 }
 
-/** Docker's image inspect, complete; the route drops what the API version does not have. */
+/**
+ * Docker's image inspect; the route drops what the API version does not have. `Config` holds only members with a value:
+ * before API 1.50 the route adds the empty ones. `Descriptor` and `Manifests` are there only when asked for, as with
+ * Docker's layer stores.
+ */
 export interface ImageInspect {
   Id: string;
   RepoTags: string[];
@@ -370,8 +374,6 @@ export interface ImageService extends AsyncDisposable {
     readonly hasIntermediate?: boolean;
     readonly hasSharedSize?: boolean;
     readonly hasManifests?: boolean;
-    /** Counts containers (system/df); otherwise -1. */
-    readonly hasContainerCount?: boolean;
   }): Promise<ImageSummary[]>;
   /** GET /images/{name}/json. */
   inspect(
@@ -400,6 +402,12 @@ export interface ImageService extends AsyncDisposable {
     filters: ImageFilters,
     options?: { readonly signal?: AbortSignal },
   ): Promise<{ readonly deleted: ImageDeleteItem[]; readonly reclaimedBytes: number }>;
+
+  /**
+   * Removes layers of images that were removed while containers or leases still held them. To be called after a
+   * container's removal; cheap when there is nothing to do.
+   */
+  collect(): Promise<void>;
 
   /**
    * POST /images/create?fromImage. `ref` as given: a missing tag means latest.

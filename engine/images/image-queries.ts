@@ -64,6 +64,11 @@ export class ImageQueries {
     return found;
   }
 
+  /** Like `resolve`, undefined when absent. @throws InvalidParameterError */
+  find(text: string): StoredImage | undefined {
+    return this.#lookUp(text);
+  }
+
   #shown(text: string): string {
     const parsed = parseAnyReference(text);
     return parsed.kind === 'digest' ? parsed.digest : withDefaultTag(parsed.reference).familiar;

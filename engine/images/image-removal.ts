@@ -23,6 +23,12 @@ interface Conflict {
   readonly reason: string;
 }
 
+/** What a removal has done so far; `untagged` has one entry per event to publish. */
+interface Outcome {
+  readonly items: ImageDeleteItem[];
+  readonly untagged: StoredImage[];
+}
+
 /** Which reasons count at the moment. */
 interface ConflictMask {
   readonly references: boolean;
@@ -89,12 +95,12 @@ export class ImageRemoval {
       readonly platform?: Platform | undefined;
     },
   ): Promise<ImageDeleteItem[]> {
-    const items: ImageDeleteItem[] = [];
+    const outcome: Outcome = { items: [], untagged: [] };
     const { isForced } = options;
-    const first = await this.#store.change(() => this.#decideRemoval(ref, options, items));
-    await this.#afterDeletion(first.deleted, items);
+    const first = await this.#store.change(() => this.#decideRemoval(ref, options, outcome));
+    await this.#afterDeletion(first.deleted, outcome);
     if (!options.hasPrune) {
-      return items;
+      return outcome.items;
     }
     // Parents that nothing needs any more go along, quietly.
     let next = first.deleted?.record.parent;
@@ -104,16 +110,22 @@ export class ImageRemoval {
         const parent = this.#store.find(id);
         return parent === undefined
           ? { change: {}, result: { deleted: undefined } }
-          : this.#decideDeletion(parent, items, { isForced: false, isQuiet: true, dropped: [] });
+          : this.#decideDeletion(parent, outcome, { isForced: false, isQuiet: true, dropped: [] });
       });
-      await this.#afterDeletion(step.deleted, items);
+      await this.#afterDeletion(step.deleted, outcome);
       next = step.deleted?.record.parent;
     }
     this.#log.debug('image removed', { ref, isForced });
-    return items;
+    return outcome.items;
   }
 
-  async #afterDeletion(deleted: StoredImage | undefined, items: ImageDeleteItem[]): Promise<void> {
+  async #afterDeletion(
+    deleted: StoredImage | undefined,
+    { items, untagged }: Outcome,
+  ): Promise<void> {
+    for (const image of untagged.splice(0)) {
+      this.#publisher.emit('untag', image.record.id, image.record.id, image.config);
+    }
     if (deleted === undefined) {
       return;
     }
@@ -127,7 +139,7 @@ export class ImageRemoval {
   #decideRemoval(
     ref: string,
     options: { readonly isForced: boolean; readonly platform?: Platform | undefined },
-    items: ImageDeleteItem[],
+    outcome: Outcome,
   ): { change: StoreChange; result: { deleted: StoredImage | undefined } } {
     const { isForced } = options;
     const image = this.#queries.resolve(ref, options.platform);
@@ -146,8 +158,8 @@ export class ImageRemoval {
         dropped.push(...references);
         references = [];
       }
-      this.#untag(image, dropped, items);
-      return this.#decideDeletion(image, items, { isForced, isQuiet: false, dropped });
+      this.#untag(image, dropped, outcome);
+      return this.#decideDeletion(image, outcome, { isForced, isQuiet: false, dropped });
     }
     if (!isForced && isSingleReference(references)) {
       const user = this.#userOf(id);
@@ -173,18 +185,18 @@ export class ImageRemoval {
       );
     }
     const gone = new Set(dropped.map((entry) => entry.canonical));
-    this.#untag(image, dropped, items);
+    this.#untag(image, dropped, outcome);
     if (references.some((entry) => !gone.has(entry.canonical))) {
       return { change: { dropReferences: [...gone] }, result: { deleted: undefined } };
     }
-    return this.#decideDeletion(image, items, { isForced, isQuiet: true, dropped });
+    return this.#decideDeletion(image, outcome, { isForced, isQuiet: true, dropped });
   }
 
-  #untag(image: StoredImage, dropped: readonly ImageReference[], items: ImageDeleteItem[]): void {
+  #untag(image: StoredImage, dropped: readonly ImageReference[], outcome: Outcome): void {
     for (const reference of dropped) {
-      items.push({ Untagged: reference.familiar });
+      outcome.items.push({ Untagged: reference.familiar });
       if (reference.digest === undefined || dropped.length === 1) {
-        this.#publisher.emit('untag', image.record.id, image.record.id, image.config);
+        outcome.untagged.push(image);
       }
     }
   }
@@ -192,7 +204,7 @@ export class ImageRemoval {
   /** @throws ConflictError  unless quiet */
   #decideDeletion(
     image: StoredImage,
-    items: ImageDeleteItem[],
+    outcome: Outcome,
     options: {
       readonly isForced: boolean;
       readonly isQuiet: boolean;
@@ -213,7 +225,7 @@ export class ImageRemoval {
       }
       throw conflictError(id, conflict);
     }
-    this.#untag(image, references, items);
+    this.#untag(image, references, outcome);
     return {
       change: {
         dropReferences: [...gone, ...references.map((entry) => entry.canonical)],

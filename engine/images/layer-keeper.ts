@@ -6,6 +6,7 @@ import type {
   ApplyLayerOptions,
   ChainId,
   Digest,
+  LayerFile,
   LayerInfo,
   Snapshotter,
 } from '../snapshots/contract.ts';
@@ -42,6 +43,10 @@ class HoldCount<K> {
 export interface KeeperLease extends ImageLease {
   /** Keeps a blob, there or on its way. */
   protectBlob(digest: Digest): void;
+  /** A blob made under this lease: protected, and removed with the lease unless an image took it. */
+  ownBlob(digest: Digest): void;
+  /** A lowest layer whose digest nobody knows yet (import). */
+  applyFile(options: LayerFile & { readonly signal?: AbortSignal }): Promise<LayerInfo>;
   /** Applies a layer whose chain id is known and protects it before; once for all callers. */
   applyKnownLayer(
     options: ApplyLayerOptions & {
@@ -65,6 +70,7 @@ export class LayerKeeper {
   readonly #heldBlobs = new HoldCount<Digest>();
   readonly #applying = new SharedWork<LayerInfo, number>();
   readonly #collecting = new KeyedLock();
+  #leaseCount = 0;
   /** Bytes of layers and blobs removed since the start. */
   freedBytes = 0;
 
@@ -122,6 +128,16 @@ export class LayerKeeper {
     const blobs = new Set<Digest>();
     /** Made under this lease; they go with it unless an image took them. */
     const made = new Set<ChainId>();
+    const ownBlobs = new Set<Digest>();
+    // Between the moment a blob is there and the moment its maker can name it, sweeps stay away.
+    this.#leaseCount += 1;
+    let isOver = false;
+    const protectBlob = (digest: Digest): void => {
+      if (!blobs.has(digest)) {
+        blobs.add(digest);
+        this.#heldBlobs.add(digest);
+      }
+    };
     const protect = (chainId: ChainId): void => {
       if (!layers.has(chainId)) {
         layers.add(chainId);
@@ -136,11 +152,10 @@ export class LayerKeeper {
     };
     return {
       protect,
-      protectBlob: (digest) => {
-        if (!blobs.has(digest)) {
-          blobs.add(digest);
-          this.#heldBlobs.add(digest);
-        }
+      protectBlob,
+      ownBlob: (digest) => {
+        protectBlob(digest);
+        ownBlobs.add(digest);
       },
       commitWritable: async (id, options = {}) => {
         for (let attempt = 1; ; attempt += 1) {
@@ -155,6 +170,14 @@ export class LayerKeeper {
         }
       },
       applyLayer: async (options) => learn(await this.#snapshots.applyLayer(options)),
+      applyFile: async ({ signal, ...tar }) =>
+        learn(
+          await this.#snapshots.applyLayer({
+            parent: undefined,
+            tar,
+            ...(signal === undefined ? {} : { signal }),
+          }),
+        ),
       applyKnownLayer: async ({ chainId, onRead, signal, ...options }) => {
         protect(chainId);
         const work = (workSignal: AbortSignal, report: (bytes: number) => void) =>
@@ -178,6 +201,11 @@ export class LayerKeeper {
         }
       },
       [Symbol.asyncDispose]: async () => {
+        if (isOver) {
+          return;
+        }
+        isOver = true;
+        this.#leaseCount -= 1;
         for (const chainId of layers) {
           this.#heldLayers.release(chainId);
         }
@@ -190,6 +218,7 @@ export class LayerKeeper {
         made.clear();
         await this.#collecting.run('layers', async () => {
           await this.#removeLayers(orphans.toReversed());
+          await this.#removeBlobs([...ownBlobs]);
         });
         await this.collect();
       },
@@ -222,7 +251,10 @@ export class LayerKeeper {
     });
   }
 
-  /** Removes every layer and blob that nothing refers to, whoever left it. */
+  /**
+   * Removes every layer and blob that nothing refers to, whoever left it. Blobs wait while leases are open: their
+   * holders may be about to refer to some.
+   */
   async sweep(): Promise<void> {
     await this.collect();
     await this.#collecting.run('layers', async () => {
@@ -235,6 +267,9 @@ export class LayerKeeper {
       await this.#removeLayers(
         this.#topDown([...this.#layers.keys()].filter((id) => !known.has(id))),
       );
+      if (this.#leaseCount > 0) {
+        return;
+      }
       const digests: Digest[] = [];
       for await (const blob of this.#content.list()) {
         digests.push(blob.digest);
