@@ -1,10 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vite';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Builds the desktop app's two Node entries to build/electron/main.mjs and build/electron/host.mjs. */
-export default defineConfig({
+export default {
   root,
   publicDir: false,
   // Everything but Electron and Node goes into the bundles: a packaged app carries no node_modules.
@@ -22,4 +21,4 @@ export default defineConfig({
       output: { format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'chunk-[hash].mjs' },
     },
   },
-});
+};

@@ -1,10 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vite';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Builds build/electron/preload.cjs: a sandboxed preload must be one CommonJS file. */
-export default defineConfig({
+export default {
   root,
   publicDir: false,
   ssr: { noExternal: true, external: ['electron'] },
@@ -21,4 +20,4 @@ export default defineConfig({
       output: { format: 'cjs', entryFileNames: '[name].cjs' },
     },
   },
-});
+};
