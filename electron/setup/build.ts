@@ -82,7 +82,7 @@ export function buildElectron(): void {
           'node_modules/vite/bin/vite.js',
           'build',
           '--config',
-          `electron/${part}/vite.config.ts`,
+          `electron/setup/${part}.vite.config.ts`,
           '--logLevel',
           'warn',
         ],
