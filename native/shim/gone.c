@@ -155,6 +155,14 @@ uint64_t gone_timers(struct shim *shim, uint64_t now)
 void gone_finish(struct shim *shim)
 {
 	shim->is_gone = true;
+	/* A client that takes its time may keep us: the run folder is free for the container's next
+	 * start. */
+	watch_close(shim, &shim->listener);
+	unlink(SOCKET_NAME);
+	unlink(PID_NAME);
+	if (shim->container.has_log) {
+		json_log_close(&shim->log);
+	}
 	shim->linger_until = now_ms() + LINGER_MS;
 	for (struct client *client = shim->clients; client != NULL; client = client->next) {
 		if (client->is_launch && shim->failure != NULL) {

@@ -16,8 +16,6 @@
 #include "shim/shim.h"
 
 #define LAUNCH_FD 3
-#define SOCKET_NAME "shim.sock"
-#define PID_NAME "shim.pid"
 
 /* Descriptors 0 to 2 exist, nothing above 3 does. Returns the launch connection or -1. */
 static int take_descriptors(void)
@@ -168,6 +166,7 @@ int main(int argc, char **argv)
 	int listen_fd = prepare(shim, argv[1], &config_text, &err);
 	if (listen_fd < 0) {
 		dprintf(2, "gantry-shim: %s\n", err.message);
+		free(config_text);
 		return 1;
 	}
 	/* Blocked before the fork: no child of the detached process can end unseen. */
@@ -183,11 +182,12 @@ int main(int argc, char **argv)
 	}
 	settle(shim);
 	int status = shim_run(shim, listen_fd, launch_fd);
-	unlink(SOCKET_NAME);
-	unlink(PID_NAME);
-	if (shim->config.log_path != NULL) {
-		json_log_close(&shim->log);
+	if (!shim->is_gone) {
+		/* Otherwise it was done, and a successor may live here by now. */
+		unlink(SOCKET_NAME);
+		unlink(PID_NAME);
 	}
+	free(shim->failure);
 	free(config_text);
 	return status;
 }

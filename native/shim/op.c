@@ -56,17 +56,11 @@ static bool makes_process(enum op_kind kind)
 	return kind == OP_RUN || kind == OP_CREATE || kind == OP_EXEC;
 }
 
-static void on_console(struct shim *shim, struct watch *watch, uint32_t events)
+/* The runtime connects early and sends the console when the container has made it. */
+static void on_console_message(struct shim *shim, struct watch *watch, uint32_t events)
 {
 	(void)events;
 	struct op *op = watch->owner;
-	cleanup_close int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0) {
-		return;
-	}
-	/* The runtime sends at once; a time limit keeps a stranger from stopping the loop. */
-	struct timeval limit = {.tv_sec = 2};
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	char name[256];
 	union {
 		struct cmsghdr header;
@@ -77,19 +71,46 @@ static void on_console(struct shim *shim, struct watch *watch, uint32_t events)
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control)};
-	if (RETRY(recvmsg(fd, &message, MSG_CMSG_CLOEXEC)) < 0) {
+	ssize_t size = RETRY(recvmsg(watch->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+	if (size < 0 && errno == EAGAIN) {
 		return;
 	}
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-	    header->cmsg_len != CMSG_LEN(sizeof(int))) {
-		return;
-	}
+	struct cmsghdr *header = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
 	int console = -1;
-	memcpy(&console, CMSG_DATA(header), sizeof(console));
-	fcntl(console, F_SETFL, O_NONBLOCK);
-	watch_close(shim, &op->console);
-	session_take_console(shim, op->session, console);
+	if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int))) {
+		memcpy(&console, CMSG_DATA(header), sizeof(console));
+	}
+	watch_close(shim, watch);
+	if (console >= 0) {
+		fcntl(console, F_SETFL, O_NONBLOCK);
+		session_take_console(shim, op->session, console);
+	}
+}
+
+static void on_console_connection(struct shim *shim, struct watch *watch, uint32_t events)
+{
+	(void)events;
+	int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		return;
+	}
+	/* One console per process: nobody else is listened to. */
+	watch_close(shim, watch);
+	watch->fd = fd;
+	watch->handle = on_console_message;
+	watch_set(shim, watch, EPOLLIN);
+}
+
+/* The runtime has ended: takes what it has sent and the loop has not looked at yet. */
+static void finish_console(struct shim *shim, struct op *op)
+{
+	if (op->console.fd >= 0 && op->console.handle == on_console_connection) {
+		on_console_connection(shim, &op->console, 0);
+	}
+	if (op->console.fd >= 0 && op->console.handle == on_console_message) {
+		on_console_message(shim, &op->console, 0);
+	}
 }
 
 static int listen_console(struct shim *shim, struct op *op, struct err *err)
@@ -98,7 +119,7 @@ static int listen_console(struct shim *shim, struct op *op, struct err *err)
 	snprintf(op->console_name, sizeof(op->console_name), "console-%u.sock", shim->op_number);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", op->console_name);
 	unlink(op->console_name);
-	op->console = (struct watch){.handle = on_console, .owner = op};
+	op->console = (struct watch){.handle = on_console_connection, .owner = op};
 	op->console.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (op->console.fd < 0 ||
 	    bind(op->console.fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
@@ -380,9 +401,7 @@ static void tell_launched(struct shim *shim, const struct op *op)
 static void finish_start(struct shim *shim, struct op *op)
 {
 	struct session *session = op->session;
-	if (op->console.fd >= 0) {
-		on_console(shim, &op->console, 0);
-	}
+	finish_console(shim, op);
 	session->start_ticks = read_start_ticks(session->pid);
 	session->started_ns = realtime_ns();
 	session->status = op->kind == OP_CREATE ? SESSION_CREATED : SESSION_RUNNING;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,7 @@ static void on_stream_readable(struct shim *shim, struct watch *watch, uint32_t 
 		session->quiet_at = now_ms() + QUIET_MS;
 	}
 	if (size > 0) {
+		stream->owed -= stream->owed < size ? stream->owed : (int)size;
 		shim->trim_at = now_ms() + TRIM_AFTER_MS;
 		deliver(shim, stream, (size_t)size);
 		return;
@@ -197,6 +199,12 @@ void session_exited(struct shim *shim, struct session *session, int wait_status)
 	};
 	session->quiet_at = now_ms() + QUIET_MS;
 	session->drain_until = now_ms() + DRAIN_MS;
+	for (int i = 0; i < 2; i++) {
+		struct stream *stream = &session->streams[i];
+		if (stream->watch.fd < 0 || ioctl(stream->watch.fd, FIONREAD, &stream->owed) != 0) {
+			stream->owed = 0;
+		}
+	}
 	watch_close(shim, &session->stdin_watch);
 	on_stdin_writable(shim, &session->stdin_watch, 0);
 	session_update(shim, session);
@@ -268,6 +276,17 @@ void session_progress(struct shim *shim, struct session *session)
 	}
 }
 
+/* True when whoever still holds the stream open is not waited for any more. */
+static bool is_drained(const struct session *session, const struct stream *stream, uint64_t now)
+{
+	if (now >= session->drain_until && stream->owed == 0) {
+		return true;
+	}
+	/* The time may have passed because we were not scheduled: what is there counts. */
+	struct pollfd look = {.fd = stream->watch.fd, .events = POLLIN};
+	return now >= session->quiet_at && poll(&look, 1, 0) == 0;
+}
+
 uint64_t session_timers(struct shim *shim, struct session *session, uint64_t now)
 {
 	if (session->status != SESSION_EXITED || session->is_over) {
@@ -285,12 +304,11 @@ uint64_t session_timers(struct shim *shim, struct session *session, uint64_t now
 			session->drain_until = now + DRAIN_MS;
 			continue;
 		}
-		uint64_t end = session->quiet_at < session->drain_until ? session->quiet_at
-									: session->drain_until;
-		if (end <= now) {
+		if (is_drained(session, stream, now)) {
 			end_stream(shim, stream);
-		} else if (end < next) {
-			next = end;
+		} else {
+			uint64_t end = session->quiet_at > now ? session->quiet_at : now + QUIET_MS;
+			next = end < next ? end : next;
 		}
 	}
 	session_progress(shim, session);

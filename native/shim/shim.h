@@ -51,6 +51,7 @@ struct stream {
 	struct watch watch;
 	struct session *session;
 	int number; /* 0 stdout, 1 stderr */
+	int owed;   /* bytes that were in it when the process ended and are not read yet */
 };
 
 /* The container itself or an exec session: a process with its streams. */
@@ -73,8 +74,8 @@ struct session {
 	uint16_t rows;
 	struct stream streams[2]; /* with a tty: streams[0] is the console */
 	struct watch stdin_watch;
-	uint64_t quiet_at; /* after the exit: when the streams count as ended; NEVER before */
-	uint64_t drain_until;
+	uint64_t quiet_at;    /* after the exit: when the streams count as ended; NEVER before */
+	uint64_t drain_until; /* then they end in any case, once what they are owed is read */
 };
 
 /* What a call of the runtime is for. */
@@ -170,6 +171,10 @@ void shim_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Runs until the container is gone. `launch_fd` is -1 or the launch connection (owned). Returns the
  * exit status. */
 int shim_run(struct shim *shim, int listen_fd, int launch_fd);
+
+/* main.c and loop.c: names in the run folder. */
+#define SOCKET_NAME "shim.sock"
+#define PID_NAME "shim.pid"
 
 /* session.c */
 void session_init(struct session *session, const char *id, bool tty);

@@ -262,6 +262,7 @@ describe('log', () => {
       await using client = await start({ ...fixture.config, log: { path } });
       const status = await client.waitExit();
       expect(status.exitCode).toBe(5);
+      await client.waitGone();
       expect(status.lostLogBytes > 1_000_000n).toBe(true);
       const text = await readFile(path, 'utf8');
       expect(text.endsWith('"}\n')).toBe(true);

@@ -20,6 +20,8 @@
  * the position in the log from which to go on. Without a log, and for exec sessions, the program waits for the client.
  */
 
+export { readExitRecord } from './exit-record.ts';
+
 /** What a shim is told. Paths are absolute. */
 export interface ShimConfig {
   readonly containerId: string;

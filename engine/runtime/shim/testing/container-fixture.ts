@@ -147,7 +147,8 @@ export class ContainerFixture implements AsyncDisposable {
     const entries: string[] = [];
     for (const name of names.sort().reverse()) {
       const text = await readFile(join(dir, name), 'utf8');
-      for (const line of text.split('\n').filter((part) => part !== '')) {
+      // What follows the last newline is being written.
+      for (const line of text.split('\n').slice(0, -1)) {
         entries.push(line);
       }
     }
