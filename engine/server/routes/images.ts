@@ -29,7 +29,6 @@ async function list(exchange: Exchange, services: Services): Promise<void> {
     hasIntermediate: query.flag('all'),
     hasSharedSize: !isBefore(version, '1.42') && query.flag('shared-size'),
     hasManifests: !isBefore(version, '1.47') && query.flag('manifests'),
-    hasContainerCount: !isBefore(version, '1.51'),
   });
   exchange.json(200, imageListItems(images, version));
 }

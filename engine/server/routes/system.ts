@@ -96,7 +96,7 @@ function usageTypes(exchange: Exchange): ReadonlySet<string> {
 async function imageUsage(services: Services, version: string) {
   const [usage, list] = await Promise.all([
     services.images.usage(),
-    services.images.list({ filters: NO_FILTERS, hasSharedSize: true, hasContainerCount: true }),
+    services.images.list({ filters: NO_FILTERS, hasSharedSize: true }),
   ]);
   return {
     LayersSize: usage.layersBytes,
