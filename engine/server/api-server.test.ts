@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { NotFoundError, SystemError } from '../base/errors.ts';
 import { silentLogger } from '../base/logger.ts';
 import { ApiServer } from './api-server.ts';
 import { fakeInspect, fakeServices } from './testing/fake-services.ts';
+import { TEST_CERTIFICATES } from './testing/test-certificates.ts';
 import { TestServer } from './testing/test-server.ts';
 
 describe('ping', () => {
@@ -435,6 +437,26 @@ describe('listening', () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  it('asks TLS clients for a certificate', async () => {
+    await using server = openServer();
+    const { ca, server: own, client } = TEST_CERTIFICATES;
+    const port = await server.listenTcp('127.0.0.1', 0, { tls: { ...own, clientCa: ca } });
+    const ask = async (options: { cert?: string; key?: string }): Promise<number> =>
+      await new Promise((resolve, reject) => {
+        const request = httpsRequest(
+          { host: '127.0.0.1', port, path: '/_ping', ca, agent: false, ...options },
+          (response) => {
+            response.resume();
+            resolve(response.statusCode ?? 0);
+          },
+        );
+        request.on('error', reject);
+        request.end();
+      });
+    expect(await ask(client)).toBe(404);
+    await expect(ask({})).rejects.toThrow();
   });
 
   it('listens on TCP', async () => {

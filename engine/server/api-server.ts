@@ -8,6 +8,7 @@ import type { Logger } from '../base/logger.ts';
 import { Exchange } from './exchange.ts';
 import { answerOf } from './http-status.ts';
 import { Query } from './query.ts';
+import { RawConnection } from './raw-connection.ts';
 import { parseTarget, type Route, type RouteMatch, Router, type Target } from './router.ts';
 import { listenUnix } from './unix-socket.ts';
 import { readUpgradeBody } from './upgrade-body.ts';
@@ -146,7 +147,7 @@ export class ApiServer implements AsyncDisposable {
     socket.on('error', () => {});
     socket.once('close', () => this.#upgraded.delete(socket));
     response.assignSocket(request.socket);
-    response.on('finish', () => socket.end());
+    response.on('finish', () => new RawConnection(socket).end());
     try {
       const body = await readUpgradeBody(request, socket, head);
       await this.#serve(request, response, { socket, body });
