@@ -138,6 +138,8 @@ export interface LayerTool {
     readonly path: string;
     readonly tar: AsyncIterable<Uint8Array>;
     readonly owner?: { readonly uid: number; readonly gid: number };
+    /** Overrides every member's permission bits, links excepted. */
+    readonly mode?: number;
     /** Refuse replacing a directory by a file and the other way round. */
     readonly noOverwriteDirNonDir?: boolean;
     readonly signal?: AbortSignal;

@@ -164,15 +164,28 @@ static int parse_owner(const char *text, struct extract_options *options, struct
 	return 0;
 }
 
+static int parse_mode(const char *text, struct extract_options *options, struct err *err)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+	if (end == text || *end != 0 || mode > 07777) {
+		return err_refuse(err, ARGS_WRONG, "--mode is an octal number");
+	}
+	options->has_mode = 1;
+	options->mode = (uint32_t)mode;
+	return 0;
+}
+
 int command_write(int argc, char **argv, struct err *err)
 {
-	const char *root_path = NULL, *path = NULL, *owner = NULL;
+	const char *root_path = NULL, *path = NULL, *owner = NULL, *mode = NULL;
 	char prefix[TAR_NAME_SIZE];
 	struct unpack options = {.stream = {.fd = 0}};
 	const struct arg args[] = {
 		{"root", ARG_TEXT, &root_path, 1},
 		{"path", ARG_TEXT, &path, 1},
 		{"owner", ARG_TEXT, &owner, 0},
+		{"mode", ARG_TEXT, &mode, 0},
 		{"gzip", ARG_FLAG, &options.stream.is_gzip, 0},
 		{"keep-kinds", ARG_FLAG, &options.extract.keeps_kind, 0},
 		{"max-bytes", ARG_NUMBER, &options.stream.max_bytes, 0},
@@ -180,7 +193,8 @@ int command_write(int argc, char **argv, struct err *err)
 	};
 	int result = args_parse(argc, argv, args, sizeof(args) / sizeof(args[0]), err);
 	if (result < 0 ||
-	    (owner != NULL && (result = parse_owner(owner, &options.extract, err)) < 0)) {
+	    (owner != NULL && (result = parse_owner(owner, &options.extract, err)) < 0) ||
+	    (mode != NULL && (result = parse_mode(mode, &options.extract, err)) < 0)) {
 		return result;
 	}
 	cleanup_close int root = open_directory(root_path, err);
@@ -224,7 +238,7 @@ static int pack_change(void *context, const struct change *change, struct err *e
 }
 
 /* Writes the layer of a writable tree: `base` -1 for an overlay's upper directory. */
-static int write_layer(int upper, int base, int fd, struct err *err)
+static int write_layer(int upper, int base, int hides_init, int fd, struct err *err)
 {
 	struct commit commit;
 	int result = packer_new(&commit.packer, fd, err);
@@ -237,7 +251,7 @@ static int write_layer(int upper, int base, int fd, struct err *err)
 		struct compare_options options = {
 			.upper = upper,
 			.base = base,
-			.hides_init = 1,
+			.hides_init = hides_init,
 			.visit = pack_change,
 			.context = &commit,
 		};
@@ -253,9 +267,11 @@ static int write_layer(int upper, int base, int fd, struct err *err)
 int command_diff(int argc, char **argv, struct err *err)
 {
 	const char *upper_path = NULL, *base_path = NULL;
+	int hides_init = 0;
 	const struct arg args[] = {
 		{"upper", ARG_TEXT, &upper_path, 1},
 		{"base", ARG_TEXT, &base_path, 0},
+		{"hide-init", ARG_FLAG, &hides_init, 0},
 	};
 	int result = args_parse(argc, argv, args, sizeof(args) / sizeof(args[0]), err);
 	if (result < 0) {
@@ -267,15 +283,17 @@ int command_diff(int argc, char **argv, struct err *err)
 	if (upper < 0 || (base_path != NULL && base < 0)) {
 		return upper < 0 ? upper : base;
 	}
-	return write_layer(upper, base, 1, err);
+	return write_layer(upper, base, hides_init, 1, err);
 }
 
 int command_commit(int argc, char **argv, struct err *err)
 {
 	const char *upper_path = NULL, *base_path = NULL, *target = NULL;
+	int hides_init = 0;
 	const struct arg args[] = {
 		{"upper", ARG_TEXT, &upper_path, 1},
 		{"base", ARG_TEXT, &base_path, 0},
+		{"hide-init", ARG_FLAG, &hides_init, 0},
 		{"target", ARG_TEXT, &target, 1},
 	};
 	int result = args_parse(argc, argv, args, sizeof(args) / sizeof(args[0]), err);
@@ -297,7 +315,7 @@ int command_commit(int argc, char **argv, struct err *err)
 	if (child == 0) {
 		struct err failure = {0};
 		close(ends[0]);
-		result = write_layer(upper, base, ends[1], &failure);
+		result = write_layer(upper, base, hides_init, ends[1], &failure);
 		if (result < 0) {
 			fprintf(stderr, "gantry-layer: %s\n", failure.message);
 		}

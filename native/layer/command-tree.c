@@ -286,17 +286,38 @@ static int add_usage(struct usage *usage, int directory)
 	return result;
 }
 
+static int add_change(void *context, const struct change *change, struct err *err)
+{
+	struct usage *usage = context;
+	const struct stat *st = change->st;
+	const char *first = NULL;
+	if (st == NULL || S_ISDIR(st->st_mode)) {
+		return 0;
+	}
+	if (st->st_nlink > 1 && link_table_find(&usage->links, st, "x", &first) < 0) {
+		return err_set(err, ENOMEM, "count");
+	}
+	if (first == NULL) {
+		usage->bytes += (uint64_t)st->st_size;
+		usage->files++;
+	}
+	return 0;
+}
+
 int command_du(int argc, char **argv, struct err *err)
 {
-	const char *path = NULL;
-	const struct arg args[] = {{"path", ARG_TEXT, &path, 1}};
-	int result = args_parse(argc, argv, args, 1, err);
+	const char *path = NULL, *base_path = NULL;
+	const struct arg args[] = {{"path", ARG_TEXT, &path, 1}, {"base", ARG_TEXT, &base_path, 0}};
+	int result = args_parse(argc, argv, args, 2, err);
 	cleanup_close int fd = result < 0 ? -1 : open_directory(path, err);
-	if (fd < 0) {
-		return result < 0 ? result : fd;
+	cleanup_close int base = fd < 0 || base_path == NULL ? -1 : open_directory(base_path, err);
+	if (fd < 0 || (base_path != NULL && base < 0)) {
+		return result < 0 ? result : -err->code;
 	}
 	struct usage usage = {.err = err};
-	result = add_usage(&usage, fd);
+	struct compare_options options = {
+		.upper = fd, .base = base, .hides_init = 1, .visit = add_change, .context = &usage};
+	result = base < 0 ? add_usage(&usage, fd) : compare_trees(&options, err);
 	link_table_free(&usage.links);
 	if (result == 0) {
 		struct json json;

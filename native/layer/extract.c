@@ -46,6 +46,11 @@ static int is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
+static mode_t mode_of(const struct extraction *state, const struct tar_entry *entry)
+{
+	return state->options->has_mode ? state->options->mode : entry->mode;
+}
+
 static int set_owner(struct extraction *state, const struct tar_entry *entry, int fd, int parent,
 		     const char *name, struct err *err)
 {
@@ -268,7 +273,7 @@ static int extract_file(struct extraction *state, struct tar_reader *reader,
 	/* After the owner, which clears set-id bits; the plain bits are already there. */
 	int needs_mode = (entry->mode & 07000) != 0 || state->has_default_acl ||
 			 state->options->format == EXTRACT_ORDINARY;
-	if (needs_mode && fchmod(fd, entry->mode) < 0) {
+	if (needs_mode && fchmod(fd, mode_of(state, entry)) < 0) {
 		return err_set(err, errno, "set the mode of \"%.200s\"", entry->name);
 	}
 	state->result->size += (uint64_t)entry->size;
@@ -304,7 +309,7 @@ static int extract_directory(struct extraction *state, const struct tar_entry *e
 	    (result = extract_xattrs(state, entry, fd, parent, name, err)) < 0) {
 		return result;
 	}
-	if (fchmod(fd, entry->mode) < 0) {
+	if (fchmod(fd, mode_of(state, entry)) < 0) {
 		return err_set(err, errno, "set the mode of \"%.200s\"", entry->name);
 	}
 	return spool_add(&state->times, path, entry->mtime_sec, entry->mtime_nsec, err);
@@ -399,7 +404,7 @@ static int extract_node(struct extraction *state, const struct tar_entry *entry,
 	}
 	/* A container may swap the node for a link meanwhile: it leads nowhere but into the root.
 	 */
-	if (entry->type != TAR_SYMLINK && fchmodat(parent, name, entry->mode, 0) < 0) {
+	if (entry->type != TAR_SYMLINK && fchmodat(parent, name, mode_of(state, entry), 0) < 0) {
 		return err_set(err, errno, "set the mode of \"%.200s\"", entry->name);
 	}
 	return set_times(entry, -1, parent, name, err);
@@ -428,7 +433,7 @@ static int extract_root(struct extraction *state, const struct tar_entry *entry,
 	    (result = extract_xattrs(state, entry, fd, -1, ".", err)) < 0) {
 		return result;
 	}
-	if (fchmod(fd, entry->mode) < 0) {
+	if (fchmod(fd, mode_of(state, entry)) < 0) {
 		return err_set(err, errno, "set the mode of the root");
 	}
 	return spool_add(&state->times, "", entry->mtime_sec, entry->mtime_nsec, err);

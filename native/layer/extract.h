@@ -24,6 +24,8 @@ struct extract_options {
 	size_t lower_count; /*   mode, owner and time to those that the archive only implies */
 	int has_owner;	    /* every member gets `uid` and `gid` */
 	uint32_t uid, gid;
+	int has_mode; /* every member but links gets `mode` */
+	uint32_t mode;
 	int keeps_kind;	      /* refuse replacing a directory by something else and the reverse */
 	uint64_t max_entries; /* 0 = no limit */
 	/* Called after every member; may be NULL. */

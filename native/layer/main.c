@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 static const struct {
@@ -60,6 +61,8 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	/* What a killed engine began must not go on while the next one tidies up. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* A reader that leaves ends the work. */
 	signal(SIGPIPE, SIG_DFL);
 	struct err err = {0};

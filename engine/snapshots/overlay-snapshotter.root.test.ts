@@ -1,0 +1,6 @@
+import { describe } from 'vitest';
+import { snapshotterSuite } from './snapshotter.suite.ts';
+
+describe('OverlaySnapshotter', () => {
+  snapshotterSuite('overlay2');
+});
