@@ -372,10 +372,11 @@ export class StoredImageService implements ImageService {
   }
 
   async usage(): Promise<ImageUsage> {
-    let contentBytes = 0;
+    const blobs = new Map<Digest, number>();
     for await (const blob of this.#content.list()) {
-      contentBytes += blob.sizeBytes;
+      blobs.set(blob.digest, blob.sizeBytes);
     }
+    const contentBytes = sum(blobs.values());
     const used = new Set<Digest>();
     for (const user of this.#users()) {
       used.add(user.imageId);
@@ -386,13 +387,22 @@ export class StoredImageService implements ImageService {
     const images = [...this.#store.visible()];
     const active = images.filter((image) => used.has(image.record.id));
     const keptLayers = new Set(active.flatMap((image) => image.chainIds));
-    const keptBytes = this.#keeper.sizeOf([...keptLayers]);
+    const keptBlobs = new Set(
+      active.flatMap(({ record }) => [
+        record.id,
+        ...record.manifests.map((manifest) => manifest.digest),
+        ...record.layers.flatMap((layer) => layer.blob?.digest ?? []),
+      ]),
+    );
+    const keptBytes =
+      this.#keeper.sizeOf([...keptLayers]) +
+      sum([...keptBlobs].map((digest) => blobs.get(digest) ?? 0));
     return {
       layersBytes: this.#keeper.totalBytes(),
       contentBytes,
       totalCount: images.length,
       activeCount: active.length,
-      reclaimableBytes: Math.max(0, this.#keeper.totalBytes() - keptBytes),
+      reclaimableBytes: Math.max(0, this.#keeper.totalBytes() + contentBytes - keptBytes),
     };
   }
 
@@ -401,4 +411,12 @@ export class StoredImageService implements ImageService {
     await this.#content.sync();
     await this.#snapshots.sync();
   }
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) {
+    total += number;
+  }
+  return total;
 }
