@@ -1,45 +1,19 @@
 import { join } from 'node:path';
-import { z } from 'zod';
-import { readTextIfThere } from '../../base/node/atomic-file.ts';
-import type { ExitStatus } from '../../runtime/shim/contract.ts';
+import { messageOf } from '../../base/errors.ts';
+import { type ExitStatus, readExitRecord } from '../../runtime/shim/contract.ts';
 import type { ContainerCore } from '../core.ts';
-
-const decimal = z
-  .string()
-  .regex(/^\d+$/)
-  .transform((text) => BigInt(text));
-
-const exitSchema = z.object({
-  version: z.literal(1),
-  id: z.string(),
-  pid: z.number(),
-  exitCode: z.number(),
-  signal: z.number(),
-  oomKilled: z.boolean(),
-  startedAtNs: decimal,
-  finishedAtNs: decimal,
-  lostLogBytes: decimal,
-});
 
 /** Where the shim of a container records its end. */
 export function exitRecordPath(core: ContainerCore, id: string): string {
   return join(core.store.folder(id), 'exit.json');
 }
 
-/** How the last run ended; undefined when that is not recorded. */
-export async function readExitRecord(
-  core: ContainerCore,
-  id: string,
-): Promise<ExitStatus | undefined> {
-  const text = await readTextIfThere(exitRecordPath(core, id));
-  if (text === undefined) {
-    return undefined;
-  }
+/** How the last run ended; undefined when that is not recorded, or not readably. */
+export async function findExit(core: ContainerCore, id: string): Promise<ExitStatus | undefined> {
   try {
-    const { oomKilled, version: _, id: __, ...rest } = exitSchema.parse(JSON.parse(text));
-    return { ...rest, isOomKilled: oomKilled };
+    return await readExitRecord(exitRecordPath(core, id));
   } catch (error) {
-    core.logger.warn('exit record cannot be read', { id, error });
+    core.logger.warn('exit record cannot be read', { id, problem: messageOf(error) });
     return undefined;
   }
 }

@@ -17,7 +17,7 @@ import { RestartBackoff } from '../restart-policy.ts';
 import { withPrefix } from '../rewrap.ts';
 import { parseSignal, SIGKILL, SIGTERM } from '../signals.ts';
 import { formatTimeNs, nowNs, nowText, parseTimeNs } from '../times.ts';
-import { readExitRecord } from './exit-record.ts';
+import { findExit } from './exit-record.ts';
 import { clearSandbox } from './network.ts';
 import { assertRemovable, destroy, removalError, removeLink } from './remove.ts';
 import { launch, releaseResources, StartFailure } from './start.ts';
@@ -179,7 +179,7 @@ export class Lifecycle {
         id: container.id,
         problem: messageOf(error),
       });
-      status = await readExitRecord(this.#core, container.id);
+      status = await findExit(this.#core, container.id);
       await this.#killLeftovers(container);
     }
     if (this.#core.isShuttingDown) {
@@ -578,7 +578,7 @@ export class Lifecycle {
   /** Settles a run that ended while nobody looked; under no lock, before the service answers anybody. */
   async settleMissedExit(container: Container): Promise<void> {
     const { record } = container;
-    const status = await readExitRecord(this.#core, container.id);
+    const status = await findExit(this.#core, container.id);
     const startedNs = parseTimeNs(record.state.startedAt) ?? 0n;
     const isOfThisRun = status !== undefined && status.startedAtNs >= startedNs - 1_000_000_000n;
     await releaseResources(this.#core, container);

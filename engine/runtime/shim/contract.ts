@@ -36,7 +36,10 @@ export interface ShimConfig {
   };
   /** `process.terminal` of the bundle must say the same. */
   readonly hasTty: boolean;
-  /** First window size; with a tty only. */
+  /**
+   * First window size; with a tty only. Put it into the bundle as `process.consoleSize` too: the runtime sets that before
+   * the program starts, the shim only as soon as it gets the console.
+   */
   readonly consoleSize?: ConsoleSize;
   /** Keeps standard input open for clients; else it is /dev/null. */
   readonly hasStdin: boolean;
@@ -268,6 +271,7 @@ export interface ExecOptions {
   /** OCI process object in a file; the shim does not remove it. `terminal` must equal `hasTty`. */
   readonly processPath: string;
   readonly hasTty: boolean;
+  /** First window size; `consoleSize` of the process file should say the same. */
   readonly consoleSize?: ConsoleSize;
   readonly wantsStdin: boolean;
   /** Both false: detached, output is dropped. */
