@@ -130,7 +130,7 @@ static uint64_t run_timers(struct shim *shim)
 		madvise((void *)start, end - start, MADV_DONTNEED);
 	}
 	next = earlier(next, earlier(shim->trim_at, shim->oom_check_at));
-	return shim->is_gone ? earlier(next, shim->linger_until) : next;
+	return shim->is_gone && shim->linger_until > now ? earlier(next, shim->linger_until) : next;
 }
 
 static bool is_finished(const struct shim *shim)
@@ -138,8 +138,16 @@ static bool is_finished(const struct shim *shim)
 	if (!shim->is_gone || shim->ops != NULL) {
 		return false;
 	}
-	if (shim->execs != NULL && now_ms() < shim->linger_until) {
+	/* The output of the dead is delivered however long a client takes; the living had their
+	 * time. */
+	bool is_late = now_ms() >= shim->linger_until;
+	if (shim->container.status == SESSION_EXITED && !shim->container.is_over) {
 		return false;
+	}
+	for (const struct session *exec = shim->execs; exec != NULL; exec = exec->next) {
+		if (!exec->is_over && (exec->status == SESSION_EXITED || !is_late)) {
+			return false;
+		}
 	}
 	for (const struct client *client = shim->clients; client != NULL; client = client->next) {
 		if (!client_is_idle(client)) {

@@ -30,13 +30,14 @@ describe('exec', () => {
   });
 
   test('a tty session has its size and is resized', async () => {
+    const consoleSize = { columns: 120, rows: 40 };
     await using fixture = await ContainerFixture.make({ script: 'sleep 1000' });
     await using client = await start(fixture.config);
     await using session = await client.exec({
       execId: 'term',
-      processPath: await fixture.processFile('stty size; read x; stty size', true),
+      processPath: await fixture.processFile('stty size; read x; stty size', true, consoleSize),
       hasTty: true,
-      consoleSize: { columns: 120, rows: 40 },
+      consoleSize,
       ...ALL_STREAMS,
       wantsStdin: true,
     });

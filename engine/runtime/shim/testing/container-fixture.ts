@@ -18,6 +18,7 @@ import { listIfThere } from '../../../base/node/atomic-file.ts';
 import { run } from '../../../base/node/run.ts';
 import type {
   AttachSession,
+  ConsoleSize,
   LaunchOptions,
   OutputChunk,
   ShimClient,
@@ -46,11 +47,16 @@ export interface FixtureOptions {
   readonly args?: readonly string[];
 }
 
+function consoleSizeOf(size: ConsoleSize | undefined): object {
+  return size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
+}
+
 function specOf(options: FixtureOptions, rootfs: string, cgroupsPath: string): unknown {
   return {
     ociVersion: '1.0.2',
     process: {
       terminal: options.hasTty ?? false,
+      ...consoleSizeOf(options.config?.consoleSize),
       user: { uid: 0, gid: 0 },
       args: options.args ?? ['/bin/sh', '-c', options.script],
       env: ['PATH=/bin', 'TERM=xterm'],
@@ -127,10 +133,11 @@ export class ContainerFixture implements AsyncDisposable {
   }
 
   /** Process file of an exec session running `/bin/sh -c script`. */
-  async processFile(script: string, hasTty = false): Promise<string> {
+  async processFile(script: string, hasTty = false, size?: ConsoleSize): Promise<string> {
     const path = join(this.dir, `process-${randomBytes(4).toString('hex')}.json`);
     const process = {
       terminal: hasTty,
+      ...consoleSizeOf(size),
       user: { uid: 0, gid: 0 },
       args: ['/bin/sh', '-c', script],
       env: ['PATH=/bin', 'TERM=xterm'],
