@@ -196,17 +196,21 @@ describe('end', () => {
     expect(values).toEqual(values.map((_, i) => i + 1));
   });
 
-  test('a shim costs little memory, also after a burst of output', async () => {
-    await using fixture = await ContainerFixture.make({ script: 'seq 1 200000; sleep 1000' });
-    await using client = await start(fixture.config);
-    await until(async () => (await fixture.loggedText('stdout')).endsWith('\n200000\n'));
-    const { shimPid } = await client.state();
-    await using session = await client.attach(ALL_STREAMS);
-    const pssKiB = async (): Promise<number> => {
-      const text = await readFile(`/proc/${shimPid}/smaps_rollup`, 'utf8');
-      return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1]);
-    };
-    expect(session.position).toBeDefined();
-    expect(await pssKiB()).toBeLessThanOrEqual(MAX_PSS_KIB);
-  });
+  // Sanitizers have their own idea of memory.
+  test.skipIf(process.env['GANTRY_TEST_SHIM'] !== undefined)(
+    'a shim costs little memory, also after a burst of output',
+    async () => {
+      await using fixture = await ContainerFixture.make({ script: 'seq 1 200000; sleep 1000' });
+      await using client = await start(fixture.config);
+      await until(async () => (await fixture.loggedText('stdout')).endsWith('\n200000\n'));
+      const { shimPid } = await client.state();
+      await using session = await client.attach(ALL_STREAMS);
+      const pssKiB = async (): Promise<number> => {
+        const text = await readFile(`/proc/${shimPid}/smaps_rollup`, 'utf8');
+        return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1]);
+      };
+      expect(session.position).toBeDefined();
+      expect(await pssKiB()).toBeLessThanOrEqual(MAX_PSS_KIB);
+    },
+  );
 });

@@ -27,10 +27,13 @@ import type {
 import { launchShim } from '../launch-shim.ts';
 import { connectShim } from '../shim-client.ts';
 
-/** The program under test; made by `make -C native`. */
-export const SHIM_PATH = fileURLToPath(
-  new URL('../../../../build/native/gantry-shim', import.meta.url),
-);
+/**
+ * The program under test, made by `make -C native`. GANTRY_TEST_SHIM names another build, such as the one with sanitizers
+ * (`build/native/sanitize/gantry-shim`), which a finding ends and thereby fails the test.
+ */
+export const SHIM_PATH =
+  process.env['GANTRY_TEST_SHIM'] ??
+  fileURLToPath(new URL('../../../../build/native/gantry-shim', import.meta.url));
 const BUSYBOX_PATH = '/usr/bin/busybox';
 const CGROUP_ROOT = '/sys/fs/cgroup';
 
