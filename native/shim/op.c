@@ -21,6 +21,7 @@
 #define SLOW_MS 10000
 #define TEXT_MAX 8192
 #define RUNTIME_LOG "runtime.log"
+#define LOG_MAX 65536
 
 /* Descriptors for the child's 0, 1, 2; owned. */
 struct child_fds {
@@ -267,6 +268,19 @@ static void release_op(struct shim *shim, struct op *op)
 	op->is_done = true;
 }
 
+/* Size of the runtime's log. A long one is emptied when nobody writes to it. */
+static off_t measure_log(const struct shim *shim)
+{
+	struct stat log = {0};
+	if (stat(RUNTIME_LOG, &log) != 0) {
+		return 0;
+	}
+	if (log.st_size > LOG_MAX && shim->ops == NULL && truncate(RUNTIME_LOG, 0) == 0) {
+		return 0;
+	}
+	return log.st_size;
+}
+
 int op_begin(struct shim *shim, enum op_kind kind, struct session *session,
 	     const char *process_path, struct client *client, uint16_t tag, struct err *err)
 {
@@ -292,8 +306,7 @@ int op_begin(struct shim *shim, enum op_kind kind, struct session *session,
 		unlink(op->pid_name);
 		op->slow_at = now_ms() + SLOW_MS;
 	}
-	struct stat stat_log = {0};
-	op->log_start = stat(RUNTIME_LOG, &stat_log) == 0 ? stat_log.st_size : 0;
+	op->log_start = measure_log(shim);
 	int result = open_stdio(shim, op, &child, err);
 	if (result == 0) {
 		result = spawn(shim, op, process_path, &child, err);

@@ -211,11 +211,26 @@ void session_exited(struct shim *shim, struct session *session, int wait_status)
 	session_progress(shim, session);
 }
 
+static void record_exec(struct shim *shim, const struct session *session)
+{
+	struct err err = {0};
+	char path[ID_MAX + 16];
+	char *slot = shim->exec_records[shim->exec_record_count++ % EXEC_RECORDS_KEPT];
+	if (slot[0] != 0) {
+		snprintf(path, sizeof(path), "exec-%s.json", slot);
+		unlink(path);
+	}
+	memcpy(slot, session->id, ID_MAX + 1);
+	snprintf(path, sizeof(path), "exec-%s.json", session->id);
+	if (record_write(path, session->id, &session->exit, false, &err) != 0) {
+		shim_note("%s", err.message);
+	}
+}
+
 static void record(struct shim *shim, struct session *session)
 {
 	bool is_container = session == &shim->container;
 	struct err err = {0};
-	char path[ID_MAX + 16];
 	oom_check(shim);
 	session->exit.oom_killed = shim->oom_kills > 0;
 	session->exit.lost_log_bytes = is_container ? shim->log.file.lost : 0;
@@ -226,10 +241,7 @@ static void record(struct shim *shim, struct session *session)
 			record_write("exit.json", shim->config.id, &session->exit, false, NULL);
 		}
 	} else {
-		snprintf(path, sizeof(path), "exec-%s.json", session->id);
-		if (record_write(path, session->id, &session->exit, false, &err) != 0) {
-			shim_note("%s", err.message);
-		}
+		record_exec(shim, session);
 	}
 	session->is_recorded = true;
 }

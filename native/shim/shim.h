@@ -22,6 +22,8 @@
 #define CONTROL_RESERVE (CONTROL_PAYLOAD_MAX + 8192)
 #define CLIENTS_MAX 256
 #define EXECS_MAX 1024
+/* Records of exec sessions kept in the run folder: health checks must not fill it. */
+#define EXEC_RECORDS_KEPT 32
 #define NEVER UINT64_MAX
 
 struct shim;
@@ -141,6 +143,8 @@ struct shim {
 	struct session container;
 	struct session *execs;
 	size_t exec_count;
+	char exec_records[EXEC_RECORDS_KEPT][ID_MAX + 1]; /* a ring, by exec_record_count */
+	uint64_t exec_record_count;
 	struct client *clients;
 	size_t client_count;
 	struct op *ops;

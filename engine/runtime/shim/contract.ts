@@ -207,7 +207,10 @@ export interface ShimClient extends AsyncDisposable {
   resize(size: ConsoleSize, execId?: string): Promise<void>;
   /** Signal number. @returns false when that process has ended */
   kill(signalNumber: number, execId?: string): Promise<boolean>;
-  /** Resolves when the process has ended, its output is logged and the exit record is on disk. */
+  /**
+   * Resolves when the process has ended, its output is logged and the exit record is on disk. For an exec session asked
+   * for long after its end, NotFoundError: only the last 32 are remembered.
+   */
   waitExit(execId?: string, options?: { readonly signal?: AbortSignal }): Promise<ExitStatus>;
   /** Resolves when the runtime has forgotten the container, so that its id can be started again. */
   waitGone(options?: { readonly signal?: AbortSignal }): Promise<void>;

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { listIfThere } from '../../base/node/atomic-file.ts';
 import {
   ALL_STREAMS,
   ContainerFixture,
@@ -71,6 +72,21 @@ describe('exec', () => {
       }),
     );
     expect(codes).toEqual(Array.from({ length: 12 }, (_, i) => i));
+  });
+
+  test('records of old sessions do not pile up', async () => {
+    await using fixture = await ContainerFixture.make({ script: 'sleep 1000' });
+    await using client = await start(fixture.config);
+    const processPath = await fixture.processFile('exit 2');
+    for (let i = 0; i < 36; i += 1) {
+      const wants = { wantsStdin: false, wantsStdout: false, wantsStderr: false };
+      const execId = `check-${i}`;
+      const session = await client.exec({ execId, processPath, hasTty: false, ...wants });
+      expect(await session.ended).toMatchObject({ kind: 'exited', status: { exitCode: 2 } });
+    }
+    const names = await listIfThere(fixture.config.runDir);
+    expect(names.filter((name) => name.startsWith('exec-'))).toHaveLength(32);
+    expect(await client.waitExit('check-35')).toMatchObject({ exitCode: 2 });
   });
 
   test('refuses a bad program, a used id and a container that has ended', async () => {
