@@ -50,7 +50,7 @@ export interface PortBinding {
   readonly hostIp: string;
   readonly hostPort: number;
   /** Upper end when a free port of a range is asked for; absent or equal = exactly `hostPort`. */
-  readonly hostPortEnd?: number;
+  readonly hostPortEnd?: number | undefined;
 }
 
 /** What a container wants from the network. */

@@ -50,6 +50,7 @@ export class SandboxPorts implements AsyncDisposable {
   readonly #allocator: PortAllocator;
   readonly #log: Logger;
   #bound: BoundPort[] = [];
+  #target = '';
 
   constructor(allocator: PortAllocator, log: Logger) {
     this.#allocator = allocator;
@@ -84,12 +85,18 @@ export class SandboxPorts implements AsyncDisposable {
     });
   }
 
+  /** True when the ports were opened for this very target. */
+  leadsTo(target: PortTarget): boolean {
+    return this.#target === JSON.stringify(target);
+  }
+
   /**
    * Takes and binds all ports, or none.
    *
    * @throws ConflictError  a port is taken, by a container or by another program
    */
   async open(requested: readonly PortBinding[], target: PortTarget): Promise<void> {
+    this.#target = JSON.stringify(target);
     try {
       for (const group of planPorts(requested, target)) {
         await this.#openGroup(group);
@@ -105,6 +112,7 @@ export class SandboxPorts implements AsyncDisposable {
    * a socket: the kernel's translation is what counts.
    */
   async adopt(bindings: readonly PortBinding[], target: PortTarget): Promise<void> {
+    this.#target = JSON.stringify(target);
     for (const group of planPorts(bindings, target)) {
       for (const plan of group) {
         const { hostPort, protocol } = plan.binding;
@@ -130,6 +138,7 @@ export class SandboxPorts implements AsyncDisposable {
   async close(): Promise<void> {
     const bound = this.#bound;
     this.#bound = [];
+    this.#target = '';
     await Promise.all(
       bound.map(async ({ plan, hostPort, socket }) => {
         await socket?.[Symbol.asyncDispose]();
