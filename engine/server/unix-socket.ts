@@ -42,6 +42,9 @@ async function removeStale(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
+/** The default of the configuration. As with Docker, a machine without it is served to the owner's group only. */
+const DEFAULT_GROUP = 'docker';
+
 /** Number of a group, by name or number; undefined when there is none of that name. */
 async function groupId(group: string): Promise<number | undefined> {
   if (/^\d+$/.test(group)) {
@@ -66,7 +69,7 @@ export async function listenUnix(
   options: { readonly group?: string | undefined } = {},
 ): Promise<void> {
   const gid = options.group === undefined ? undefined : await groupId(options.group);
-  if (options.group !== undefined && gid === undefined) {
+  if (options.group !== undefined && options.group !== DEFAULT_GROUP && gid === undefined) {
     throw new InvalidParameterError(`group ${options.group} not found`);
   }
   await mkdir(dirname(path), { recursive: true });
