@@ -16,8 +16,8 @@ export interface EngineConfig {
   readonly hosts: readonly string[];
   readonly dataRoot: string;
   readonly execRoot: string;
-  /** Group that may use the unix socket, by name or number. */
-  readonly socketGroup: string;
+  /** Group that may use the unix socket besides root, by name or number; undefined: nobody. */
+  readonly socketGroup: string | undefined;
   readonly bridgeName: string;
   /** Address and prefix of the default bridge (`172.17.0.1/16`); undefined: from the pools. */
   readonly bridgeAddress: string | undefined;
@@ -119,7 +119,6 @@ const DEFAULTS: Defaults = {
   hosts: ['unix:///run/gantry/docker.sock'],
   'data-root': '/var/lib/gantry',
   'exec-root': '/run/gantry',
-  group: 'docker',
   bridge: 'gantry0',
   'default-address-pools': [...DEFAULT_ADDRESS_POOLS],
   ip: '',
@@ -143,6 +142,7 @@ const DEFAULTS: Defaults = {
 };
 
 type WithoutDefault =
+  | 'group'
   | 'bip'
   | 'mtu'
   | 'default-runtime'
@@ -370,7 +370,7 @@ export function parseConfig(args: readonly string[]): EngineConfig {
     hosts: settings.hosts,
     dataRoot: settings['data-root'],
     execRoot: settings['exec-root'],
-    socketGroup: settings.group,
+    socketGroup: given.group,
     bridgeName: settings.bridge,
     bridgeAddress: given.bip,
     addressPools: settings['default-address-pools'],

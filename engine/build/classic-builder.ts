@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Semaphore } from '../base/async.ts';
 import {
@@ -63,6 +64,11 @@ export class ClassicBuilder implements BuildService {
 
   constructor(options: ClassicBuilderOptions) {
     this.#options = options;
+  }
+
+  /** Removes contexts that a crash left. */
+  async start(): Promise<void> {
+    await rm(this.#options.root, { recursive: true, force: true });
   }
 
   async build(request: BuildRequest): Promise<{ readonly imageId: string }> {
