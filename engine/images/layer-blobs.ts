@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { SystemError } from '../base/errors.ts';
+import { Semaphore } from '../base/async.ts';
+import { BugError, SystemError } from '../base/errors.ts';
 import type { ContentStore } from '../content/contract.ts';
 import type { DiffId, Digest, Snapshotter } from '../snapshots/contract.ts';
 import type { Descriptor } from './contract.ts';
@@ -14,7 +15,9 @@ import { MEDIA } from './registry/manifest.ts';
 import { SharedWork } from './shared-work.ts';
 
 /** Quick rather than small: pushing waits for it. */
-const GZIP_LEVEL = 4;
+const GZIP_LEVEL = 2;
+/** Layers worked on side by side; packing uses one core each. */
+const PARALLEL = 4;
 const CHUNK_BYTES = 256 * 1024;
 
 /** Media types by packing, for manifests of the two families. */
@@ -29,7 +32,7 @@ export class LayerBlobs {
   readonly #snapshots: Snapshotter;
   readonly #store: ImageStore;
   readonly #publisher: ImagePublisher;
-  readonly #making = new SharedWork<Descriptor, number>();
+  readonly #making = new SharedWork<Descriptor, never>();
 
   constructor(options: {
     readonly content: ContentStore;
@@ -47,6 +50,7 @@ export class LayerBlobs {
    * Blobs of all layers of an image, lowest first; new ones are remembered with the image.
    *
    * @param isPacked  true: plain tars are packed first (for registries)
+   * @param use  called with each blob as soon as it is there; layers are worked on side by side
    */
   async ensure(
     image: StoredImage,
@@ -54,61 +58,93 @@ export class LayerBlobs {
       readonly lease: KeeperLease;
       readonly isPacked: boolean;
       readonly signal?: AbortSignal | undefined;
-      readonly onBytes?: ((diffId: DiffId, bytes: number) => void) | undefined;
+      readonly use?: ((blob: Descriptor, index: number) => Promise<void>) | undefined;
     },
   ): Promise<readonly Descriptor[]> {
-    const { lease, signal } = options;
+    const { lease } = options;
+    const stop = new AbortController();
+    const signal =
+      options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+    const places = new Semaphore(PARALLEL);
+    const work = image.record.layers.map((_layer, index) =>
+      places.run(async () => {
+        signal.throwIfAborted();
+        const blob = await this.#ensureOne(image, index, { ...options, signal });
+        await options.use?.(blob, index);
+        return blob;
+      }),
+    );
+    for (const one of work) {
+      one.catch((error: unknown) => stop.abort(error));
+    }
+    let blobs: readonly Descriptor[];
+    try {
+      blobs = await Promise.all(work);
+    } catch (error) {
+      await Promise.allSettled(work);
+      throw error;
+    }
+    await this.#remember(image, blobs, lease);
+    return blobs;
+  }
+
+  async #remember(
+    image: StoredImage,
+    blobs: readonly Descriptor[],
+    lease: KeeperLease,
+  ): Promise<void> {
     const made = new Map<DiffId, Descriptor>();
-    const blobs: Descriptor[] = [];
     for (const [index, layer] of image.record.layers.entries()) {
-      const known = layer.blob ?? findBlob(this.#store, layer.diffId);
-      const usable = await this.#usable(known, options.isPacked);
-      if (usable !== undefined) {
-        lease.protectBlob(usable.digest);
-        blobs.push(usable);
-        if (layer.blob === undefined) {
-          made.set(layer.diffId, usable);
+      const blob = blobs[index];
+      if (blob !== undefined && blob.digest !== layer.blob?.digest) {
+        made.set(layer.diffId, blob);
+        if (layer.blob !== undefined) {
+          // A plain tar that is now kept packed goes with the lease.
+          lease.ownBlob(layer.blob.digest);
         }
-        continue;
       }
-      const chainId = image.chainIds[index];
-      const blob =
-        made.get(layer.diffId) ??
-        (await this.#making.run(
-          `${layer.diffId} ${options.isPacked}`,
-          async (workSignal, report) => {
-            const tar =
-              known !== undefined && (await this.#content.find(known.digest)) !== undefined
-                ? this.#content.read(known.digest, { signal: workSignal })
-                : chainId === undefined
-                  ? undefined
-                  : this.#snapshots.layerTar(chainId, { signal: workSignal });
-            if (tar === undefined) {
-              throw new SystemError(`layer ${layer.diffId} does not exist`);
-            }
-            return await this.#make(layer.diffId, tar, {
-              isPacked: options.isPacked,
-              lease,
-              report,
-            });
-          },
-          { signal, onProgress: (bytes) => options.onBytes?.(layer.diffId, bytes) },
-        ));
-      lease.ownBlob(blob.digest);
-      made.set(layer.diffId, blob);
-      blobs.push(blob);
     }
     if (made.size > 0) {
-      const replaced = image.record.layers.flatMap(({ diffId, blob }) =>
-        blob !== undefined && made.has(diffId) ? [blob.digest] : [],
-      );
       await this.#publisher.addBlobs(image.record.id, made);
-      for (const digest of replaced) {
-        // A plain tar that is now kept packed goes with the lease.
-        lease.ownBlob(digest);
-      }
     }
-    return blobs;
+  }
+
+  async #ensureOne(
+    image: StoredImage,
+    index: number,
+    options: {
+      readonly lease: KeeperLease;
+      readonly isPacked: boolean;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Descriptor> {
+    const { lease, isPacked, signal } = options;
+    const layer = image.record.layers[index];
+    const chainId = image.chainIds[index];
+    if (layer === undefined || chainId === undefined) {
+      throw new BugError(`image ${image.record.id} has no layer ${index}`);
+    }
+    const known = layer.blob ?? findBlob(this.#store, layer.diffId);
+    if (known !== undefined) {
+      lease.protectBlob(known.digest);
+    }
+    if (known !== undefined && (await this.#isUsable(known, isPacked))) {
+      return known;
+    }
+    const blob = await this.#making.run(
+      `${layer.diffId} ${isPacked}`,
+      async (workSignal) => {
+        const isKept =
+          known !== undefined && (await this.#content.find(known.digest)) !== undefined;
+        const tar = isKept
+          ? this.#content.read(known.digest, { signal: workSignal })
+          : this.#snapshots.layerTar(chainId, { signal: workSignal });
+        return await this.#make(layer.diffId, tar, { isPacked, lease });
+      },
+      { signal },
+    );
+    lease.ownBlob(blob.digest);
+    return blob;
   }
 
   /** Media type for a manifest of a family, told by the blob itself. */
@@ -117,12 +153,11 @@ export class LayerBlobs {
     return { mediaType: TYPES[family][packing], digest: blob.digest, size: blob.size };
   }
 
-  async #usable(blob: Descriptor | undefined, isPacked: boolean): Promise<Descriptor | undefined> {
-    if (blob === undefined || (await this.#content.find(blob.digest)) === undefined) {
-      return undefined;
+  async #isUsable(blob: Descriptor, isPacked: boolean): Promise<boolean> {
+    if ((await this.#content.find(blob.digest)) === undefined) {
+      return false;
     }
-    const isPlain = isPacked && (await compressionOf(this.#content.pathOf(blob.digest))) === 'none';
-    return isPlain ? undefined : blob;
+    return !isPacked || (await compressionOf(this.#content.pathOf(blob.digest))) !== 'none';
   }
 
   async #make(
@@ -131,7 +166,6 @@ export class LayerBlobs {
     options: {
       readonly isPacked: boolean;
       readonly lease: KeeperLease;
-      readonly report: (bytes: number) => void;
     },
   ): Promise<Descriptor> {
     const ref = `layer ${diffId} ${options.isPacked ? 'gzip' : 'tar'}`;
@@ -140,7 +174,7 @@ export class LayerBlobs {
     await ingest.reset();
     let digest: Digest;
     if (options.isPacked) {
-      const checked = this.#checked(diffId, tar, options.report);
+      const checked = this.#checked(diffId, tar);
       const packer = createGzip({ level: GZIP_LEVEL, chunkSize: CHUNK_BYTES });
       const fed = pipeline(Readable.from(checked, { objectMode: false }), packer);
       fed.catch(() => {});
@@ -150,11 +184,8 @@ export class LayerBlobs {
       await fed;
       digest = await ingest.commit({});
     } else {
-      let bytes = 0;
       for await (const chunk of tar) {
         await ingest.write(chunk);
-        bytes += chunk.length;
-        options.report(bytes);
       }
       digest = await this.#commitPlain(ingest, diffId);
     }
@@ -181,14 +212,10 @@ export class LayerBlobs {
   async *#checked(
     diffId: DiffId,
     tar: AsyncIterable<Uint8Array>,
-    report: (bytes: number) => void,
   ): AsyncGenerator<Uint8Array, void, void> {
     const hash = createHash('sha256');
-    let bytes = 0;
     for await (const chunk of tar) {
       hash.update(chunk);
-      bytes += chunk.length;
-      report(bytes);
       yield chunk;
     }
     if (`sha256:${hash.digest('hex')}` !== diffId) {

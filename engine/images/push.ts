@@ -101,36 +101,31 @@ export class Pusher {
     for (const id of layerIds.toReversed()) {
       progress.status(id, 'Preparing');
     }
-    const layers = await blobs.ensure(image, { lease, isPacked: true, signal });
+    // Whether the registry answers, and lets us in, is worth knowing before layers are packed.
+    const hasConfig = (await repository.statBlob(image.record.id, signal)) !== undefined;
+    const seen = new Set<Digest>();
+    const layers = await blobs.ensure(image, {
+      lease,
+      isPacked: true,
+      signal,
+      use: async (layer, index) => {
+        if (!seen.has(layer.digest)) {
+          seen.add(layer.digest);
+          await this.#uploadLayer(repository, layer, {
+            id: layerIds[index] ?? '',
+            progress,
+            signal,
+          });
+        }
+      },
+    });
     // Records may have gained blobs.
     const current = store.find(image.record.id) ?? image;
-    const stop = new AbortController();
-    const uploadSignal =
-      signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-    const seen = new Set<Digest>();
-    const uploads = layers.flatMap((layer, index) => {
-      if (seen.has(layer.digest)) {
-        return [];
-      }
-      seen.add(layer.digest);
-      const id = layerIds[index] ?? '';
-      return [this.#uploadLayer(repository, layer, { id, progress, signal: uploadSignal })];
-    });
-    for (const upload of uploads) {
-      upload.catch((error: unknown) => stop.abort(error));
+    if (!hasConfig) {
+      const config = await content.find(image.record.id);
+      const sizeBytes = config?.sizeBytes ?? 0;
+      await this.#upload(repository, { digest: image.record.id, sizeBytes, signal });
     }
-    try {
-      await Promise.all(uploads);
-    } catch (error) {
-      await Promise.allSettled(uploads);
-      throw error;
-    }
-    const config = await content.find(image.record.id);
-    await this.#upload(repository, {
-      digest: image.record.id,
-      sizeBytes: config?.sizeBytes ?? 0,
-      signal,
-    });
     const manifest = await this.#manifestFor(current, layers);
     await repository.putManifest(target.tag ?? manifest.digest, manifest, signal);
     const size = manifest.bytes.length;
@@ -189,12 +184,12 @@ export class Pusher {
     context: {
       readonly id: string;
       readonly progress: ProgressWriter;
-      readonly signal: AbortSignal;
+      readonly signal: AbortSignal | undefined;
     },
   ): Promise<void> {
     const { id, progress, signal } = context;
     await this.#places.run(async () => {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       const outcome = await this.#upload(repository, {
         digest: layer.digest,
         sizeBytes: layer.size,
