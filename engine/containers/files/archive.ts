@@ -262,7 +262,7 @@ export async function exportContainer(
     const tar = core.ports.layerTool.readTree({
       root,
       path: '/',
-      name: '.',
+      name: '',
       ...(signal === undefined ? {} : { signal }),
     });
     const body = await primed(releasing(tar, tree));

@@ -153,8 +153,8 @@ async function sample(
     memory_stats: memoryStats(core, stats),
     pids_stats: {
       current: stats.pids.current,
-      // Unlimited is the largest uint64, as Docker prints it.
-      limit: stats.pids.limit ?? 18_446_744_073_709_552_000,
+      // Left out when there is none: the largest uint64, which stands for it, is no number of this language.
+      ...(stats.pids.limit === undefined ? {} : { limit: stats.pids.limit }),
     },
     blkio_stats: blkioStats(stats),
     ...(networks === undefined ? {} : { networks }),
