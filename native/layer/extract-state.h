@@ -27,6 +27,8 @@ struct extraction {
 };
 
 int path_set_add(struct path_set *set, const char *path, struct err *err);
+/* The path and every folder leading to it. */
+int path_set_add_all(struct path_set *set, const char *path, struct err *err);
 int path_set_has(const struct path_set *set, const char *path);
 
 /* Opens the parent of `path`, relative to the prefix; see tree_open_parent. */

@@ -71,10 +71,13 @@ int extract_xattrs(struct extraction *state, const struct tar_entry *entry, int 
 		   const char *name, struct err *err)
 {
 	static const size_t prefix = sizeof(PAX_XATTR_PREFIX) - 1;
+	if (entry->pax_size == 0) {
+		return 0;
+	}
 	struct pax_cursor cursor = {.at = entry->pax, .end = entry->pax + entry->pax_size};
 	struct pax_record record;
 	int has_moved = 0, result = 0;
-	while (entry->pax_size > 0 && (result = pax_next(&cursor, &record, err)) > 0) {
+	while ((result = pax_next(&cursor, &record, err)) > 0) {
 		char key[256];
 		if (record.key_size <= prefix || record.key_size - prefix >= sizeof(key) ||
 		    memcmp(record.key, PAX_XATTR_PREFIX, prefix) != 0) {
@@ -478,7 +481,7 @@ static int extract_member(struct extraction *state, struct tar_reader *reader,
 		tree_forget(&state->tree);
 	}
 	if (result == 0 && state->options->format == EXTRACT_PLAIN) {
-		result = path_set_add(&state->ours, path, err);
+		result = path_set_add_all(&state->ours, path, err);
 	}
 	return result;
 }

@@ -14,3 +14,10 @@ FLAGS_layer/source.c := -O2
 $(eval $(call program,gantry-layer,$(LAYER_SOURCES) layer/args.c layer/json.c \
 	layer/command-apply.c layer/command-tree.c layer/command-mount.c layer/command-serve.c \
 	layer/main.c $(COMMON_SOURCES)))
+
+$(eval $(call unit_test,layer-format-test,layer/format-test.c $(LAYER_STREAM_SOURCES) \
+	$(LAYER_TAR_SOURCES) $(COMMON_SOURCES)))
+$(eval $(call unit_test,layer-extract-test,layer/extract-test.c $(LAYER_SOURCES) $(COMMON_SOURCES)))
+$(eval $(call fuzz_target,layer-tar,layer/fuzz-tar.c $(LAYER_STREAM_SOURCES) \
+	$(LAYER_TAR_SOURCES) $(COMMON_SOURCES)))
+$(eval $(call fuzz_target,layer-gunzip,layer/fuzz-gunzip.c $(LAYER_STREAM_SOURCES) $(COMMON_SOURCES)))

@@ -266,10 +266,13 @@ static int apply_record(struct tar_reader *reader, const struct pax_record *reco
 
 static int apply_pax(struct tar_reader *reader, const struct pax_buffer *pax, struct err *err)
 {
+	if (pax->size == 0) {
+		return 0;
+	}
 	struct pax_cursor cursor = {.at = pax->data, .end = pax->data + pax->size};
 	struct pax_record record;
-	int result = 0;
-	while (pax->size > 0 && (result = pax_next(&cursor, &record, err)) > 0) {
+	int result;
+	while ((result = pax_next(&cursor, &record, err)) > 0) {
 		if ((result = apply_record(reader, &record, err)) < 0) {
 			return result;
 		}

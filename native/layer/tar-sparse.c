@@ -148,7 +148,7 @@ static int read_records(struct sparse_map *map, const struct tar_entry *entry,
 	struct pax_record record;
 	int result = 0;
 	int64_t offset = -1, length;
-	while (entry->pax_size > 0 && (result = pax_next(&cursor, &record, err)) > 0) {
+	while ((result = pax_next(&cursor, &record, err)) > 0) {
 		if (record.key_size < 11 || memcmp(record.key, "GNU.sparse.", 11) != 0) {
 			continue;
 		}

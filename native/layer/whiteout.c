@@ -49,6 +49,20 @@ int path_set_add(struct path_set *set, const char *path, struct err *err)
 	return 0;
 }
 
+int path_set_add_all(struct path_set *set, const char *path, struct err *err)
+{
+	char folder[TAR_NAME_SIZE];
+	int result = path_set_add(set, path, err);
+	for (size_t i = 0; result == 0 && path[i] != 0; i++) {
+		folder[i] = path[i];
+		if (path[i + 1] == '/') {
+			folder[i + 1] = 0;
+			result = path_set_add(set, folder, err);
+		}
+	}
+	return result;
+}
+
 int path_set_has(const struct path_set *set, const char *path)
 {
 	if (set->capacity == 0) {
