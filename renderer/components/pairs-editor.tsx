@@ -1,29 +1,8 @@
 import { Plus, X } from 'lucide-react';
 import { Button, IconButton } from './button.tsx';
 import { Input } from './field.tsx';
+import { newPair, type Pair } from './pairs.ts';
 import { text } from './text.ts';
-
-/** One row of a {@link PairsEditor}; `id` is only for React. */
-export interface Pair {
-  readonly id: number;
-  readonly name: string;
-  readonly value: string;
-}
-
-let lastId = 0;
-
-/** A new row. */
-export function newPair(name = '', value = ''): Pair {
-  lastId += 1;
-  return { id: lastId, name, value };
-}
-
-/** Rows with a name as an object; later rows win. */
-export function pairsToRecord(pairs: readonly Pair[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.filter((pair) => pair.name.trim() !== '').map((pair) => [pair.name.trim(), pair.value]),
-  );
-}
 
 interface PairsEditorProps {
   readonly label: string;

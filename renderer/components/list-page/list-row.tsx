@@ -82,7 +82,6 @@ function ItemRowView<T>({
           onOpen?.(item);
         }
       }}
-      onKeyDown={undefined}
       onContextMenu={(event) => {
         event.preventDefault();
         onMenu(rowKey, { x: event.clientX, y: event.clientY });
@@ -214,7 +213,6 @@ export function GroupRow<T>({
           onToggle();
         }
       }}
-      onKeyDown={undefined}
       onContextMenu={(event) => {
         event.preventDefault();
         onMenu(rowKey, { x: event.clientX, y: event.clientY });
