@@ -161,10 +161,9 @@ export function bridgePlugLines(
   const device = record.device?.name ?? '';
   return [
     `link add ${endpoint.hostInterface}${mtu} master ${device} type veth peer name ${endpoint.interfaceName}${mtu} address ${endpoint.mac} netns ${netns}`,
-    // Ports that are isolated reach the bridge itself, and no other isolated port.
-    ...(settings.hasInterContainerTraffic
-      ? []
-      : [`link set ${endpoint.hostInterface} type bridge_slave isolated on`]),
+    // Hairpin: where br_netfilter is loaded, a container's way to its own published port stays inside the bridge.
+    // Isolated ports reach the bridge itself, and no other isolated port.
+    `link set ${endpoint.hostInterface} type bridge_slave hairpin on${settings.hasInterContainerTraffic ? '' : ' isolated on'}`,
     `link set ${endpoint.hostInterface} up`,
   ];
 }

@@ -12,7 +12,7 @@ import {
   renderRemoval,
   renderTable,
 } from './firewall-rules.ts';
-import { applyForeign } from './foreign-firewall.ts';
+import { ForeignFirewall } from './foreign-firewall.ts';
 import type { EngineNames } from './names.ts';
 import type { NftTool } from './tools.ts';
 
@@ -35,11 +35,13 @@ export class Firewall {
   readonly #networks = new Map<string, FirewallNetwork>();
   /** Container id -> its ports. */
   readonly #ports = new Map<string, readonly FirewallPort[]>();
+  readonly #foreign: ForeignFirewall;
   #dnsPort = 0;
   #hasBridgeFamily = true;
 
   constructor(options: FirewallOptions) {
     this.#options = options;
+    this.#foreign = new ForeignFirewall(options.nft);
   }
 
   /** Takes over the state of a run before without touching the kernel; {@link reload} follows. */
@@ -151,22 +153,26 @@ export class Firewall {
       return;
     }
     const state = this.#state();
-    await nft.load(renderTable(state));
+    const main = renderTable(state);
     if (this.#hasBridgeFamily) {
       try {
-        await nft.load(renderBridgeTable(state));
+        await nft.load(main + renderBridgeTable(state));
       } catch (error) {
+        // Either the kernel lacks the family, or the rules themselves are at fault, which the next attempt tells.
         this.#hasBridgeFamily = false;
         log.warn('this kernel cannot filter inside bridges', { reason: messageOf(error) });
       }
+    }
+    if (!this.#hasBridgeFamily) {
+      await nft.load(main);
     }
     await this.#applyForeign();
   }
 
   async #applyForeign(): Promise<void> {
-    const { nft, names, log } = this.#options;
+    const { names, log } = this.#options;
     try {
-      await applyForeign(nft, {
+      await this.#foreign.apply({
         mark: names.mark,
         devices: [...this.#networks.values()].map((network) => network.device),
         dnsPort: this.#dnsPort,

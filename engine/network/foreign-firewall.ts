@@ -132,12 +132,44 @@ export function reconcileForeign(json: string, demand: ForeignDemand): string[] 
   return commands;
 }
 
+/** Families in which a table of iptables exists, and whether it drops by default. */
+function iptablesFamilies(json: string): Map<string, boolean> {
+  const families = new Map<string, boolean>();
+  const parsed = listingSchema.safeParse(JSON.parse(json));
+  for (const { chain } of parsed.success ? parsed.data.nftables : []) {
+    if (chain?.table === 'filter' && (chain.family === 'ip' || chain.family === 'ip6')) {
+      families.set(chain.family, families.get(chain.family) === true || chain.policy === 'drop');
+    }
+  }
+  return families;
+}
+
 /** Applies {@link reconcileForeign} to the tables of iptables. */
-export async function applyForeign(nft: NftTool, demand: ForeignDemand): Promise<void> {
-  for (const family of ['ip', 'ip6']) {
-    const json = await nft.read(['--json', 'list', 'table', family, 'filter']);
-    if (json !== undefined) {
-      await nft.apply(reconcileForeign(json, demand));
+export class ForeignFirewall {
+  readonly #nft: NftTool;
+  /** Families that may hold rules of this engine; at first, of an earlier run. */
+  readonly #touched = new Set(['ip', 'ip6']);
+
+  constructor(nft: NftTool) {
+    this.#nft = nft;
+  }
+
+  /** @throws SystemError  rules could not be read or changed */
+  async apply(demand: ForeignDemand): Promise<void> {
+    const chains = await this.#nft.read(['--json', 'list', 'chains']);
+    for (const [family, isDropping] of chains === undefined ? [] : iptablesFamilies(chains)) {
+      if (!isDropping && !this.#touched.has(family)) {
+        continue;
+      }
+      const json = await this.#nft.read(['--json', 'list', 'table', family, 'filter']);
+      if (json !== undefined) {
+        await this.#nft.apply(reconcileForeign(json, demand));
+      }
+      if (isDropping) {
+        this.#touched.add(family);
+      } else {
+        this.#touched.delete(family);
+      }
     }
   }
 }

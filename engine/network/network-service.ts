@@ -91,6 +91,8 @@ export class LinuxNetworkService implements NetworkService {
       await sandboxes.adopt(record);
     }
     await core.firewall.reload();
+    // The helpers are running by the time the first container needs them.
+    await Promise.all([core.firewall.ensure(), core.ip.attempt(['link show dev lo'])]);
     this.#timer = setInterval(() => void this.check(), CHECK_INTERVAL_MS);
     this.#timer.unref();
   }
@@ -103,7 +105,6 @@ export class LinuxNetworkService implements NetworkService {
       ...sandboxes.known(),
       devices: new Set([...core.networks.values()].map((network) => network.device?.name ?? '')),
     });
-    await core.firewall.reload();
   }
 
   /** Puts firewall rules back that someone removed; called by itself while containers run. Never throws. */

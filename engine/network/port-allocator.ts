@@ -124,16 +124,27 @@ function isRange(binding: PortBinding): boolean {
 
 const PROTOCOL_ORDER: readonly Protocol[] = ['tcp', 'udp', 'sctp'];
 
+/** None, then IPv4, then IPv6, by number. */
+function compareAddresses(a: string, b: string): number {
+  const [first, second] = [parseAddress(a), parseAddress(b)];
+  if (first === undefined || second === undefined) {
+    return Number(first !== undefined) - Number(second !== undefined);
+  }
+  return (
+    first.family - second.family ||
+    (first.value < second.value ? -1 : Number(first.value > second.value))
+  );
+}
+
 /** Exact ports first, so that a range does not take one of them; equal requests for other addresses side by side. */
 function compareBindings(a: PortBinding, b: PortBinding): number {
-  const hostIpOf = (binding: PortBinding): string => binding.hostIp;
   return (
     Number(isRange(a)) - Number(isRange(b)) ||
     a.containerPort - b.containerPort ||
     PROTOCOL_ORDER.indexOf(a.protocol) - PROTOCOL_ORDER.indexOf(b.protocol) ||
     a.hostPort - b.hostPort ||
     (a.hostPortEnd ?? a.hostPort) - (b.hostPortEnd ?? b.hostPort) ||
-    hostIpOf(a).localeCompare(hostIpOf(b))
+    compareAddresses(a.hostIp, b.hostIp)
   );
 }
 

@@ -4,18 +4,24 @@ import { SystemError } from '../base/errors.ts';
 import { AckProcess } from '../base/node/ack-process.ts';
 import { run } from '../base/node/run.ts';
 
+/** Requests worked off side by side: more than the processors of a small machine gain nothing. */
+const LANES = 2;
+
 /**
  * Runs commands of iproute2. Lines are what follows `ip` on a command line (`link set lo up`); `netns exec` works.
  * A line that fails does not stop the ones after it, so a caller that gets an error undoes the whole request.
  */
 export class IpTool implements AsyncDisposable {
-  readonly #process = new AckProcess({
-    file: 'ip',
-    args: ['-force', '-batch', '-'],
-    acknowledge: (token) => `address show dev ${token}`,
-    // Behind each acknowledgement comes "Command failed -:N", which then stands before the next answer.
-    clean: (lines) => lines.slice(lines[0]?.startsWith('Command failed -:') === true ? 1 : 0, -1),
-  });
+  readonly #lanes = Array.from({ length: LANES }, () => ({
+    process: new AckProcess({
+      file: 'ip',
+      args: ['-force', '-batch', '-'],
+      acknowledge: (token) => `address show dev ${token}`,
+      // Behind each acknowledgement comes "Command failed -:N", which then stands before the next answer.
+      clean: (lines) => lines.slice(lines[0]?.startsWith('Command failed -:') === true ? 1 : 0, -1),
+    }),
+    pendingCount: 0,
+  }));
 
   /** @throws SystemError  some line failed; the message is what `ip` said */
   async apply(lines: readonly string[]): Promise<void> {
@@ -29,16 +35,29 @@ export class IpTool implements AsyncDisposable {
 
   /** Like {@link apply}, but failures are only returned: for clearing away what may be gone already. */
   async attempt(lines: readonly string[]): Promise<readonly string[]> {
-    return lines.length === 0 ? [] : await this.#process.request(lines);
+    const lane = this.#lanes.reduce((best, other) =>
+      other.pendingCount < best.pendingCount ? other : best,
+    );
+    if (lines.length === 0) {
+      return [];
+    }
+    lane.pendingCount += 1;
+    try {
+      return await lane.process.request(lines);
+    } finally {
+      lane.pendingCount -= 1;
+    }
   }
 
   /** To be called after a device that had a chosen name was removed: `ip` remembers numbers of names. */
   forget(): void {
-    this.#process.recycle();
+    for (const lane of this.#lanes) {
+      lane.process.recycle();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process[Symbol.asyncDispose]();
+    await Promise.all(this.#lanes.map(async (lane) => lane.process[Symbol.asyncDispose]()));
   }
 }
 
