@@ -1,6 +1,7 @@
 /** For tests: a service with names and subnets of its own, and programs that run inside its sandboxes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,15 +10,28 @@ import { newId } from '../base/ids.ts';
 import { silentLogger } from '../base/logger.ts';
 import { run } from '../base/node/run.ts';
 import type { EventInput } from '../events/contract.ts';
+import { overlaps, parsePrefix } from './addresses.ts';
 import { type NetworkConfig, networkConfig } from './config.ts';
 import type { EndpointSettings, PortBinding, Sandbox, SandboxRequest } from './contract.ts';
+import { parseOnLinkRoutes } from './host.ts';
 import { LinuxNetworkService } from './network-service.ts';
+
+function freeBlock(): string {
+  const routes = parseOnLinkRoutes(readFileSync('/proc/net/route', 'utf8'));
+  for (;;) {
+    const block = `10.${1 + Math.floor(Math.random() * 254)}`;
+    const prefix = parsePrefix(`${block}.0.0/16`);
+    if (prefix !== undefined && !routes.some((route) => overlaps(route, prefix))) {
+      return block;
+    }
+  }
+}
 
 /** A service on kernel objects and folders that nobody else has; everything is removed in the end. */
 export class NetworkFixture implements AsyncDisposable {
   readonly hash = randomBytes(3).toString('hex');
-  /** First two numbers of its subnets. */
-  readonly block = `10.${1 + Math.floor(Math.random() * 254)}`;
+  /** First two numbers of its subnets; nothing on this machine uses them. */
+  readonly block = freeBlock();
   readonly events: EventInput[] = [];
   service: LinuxNetworkService;
   readonly #folder: string;
@@ -137,6 +151,8 @@ export class NetworkFixture implements AsyncDisposable {
           },
           listenerCount: 0,
         },
+        // Nothing answers there: no query leaves the machine.
+        dns: { servers: ['127.0.0.1'], search: [], options: [] },
         log: silentLogger,
         ...this.#more,
       }),
