@@ -144,7 +144,8 @@ export class HostedTerminal {
     await this.#resize(size);
     const start = this.#replay.start;
     this.#viewers.set(context, start);
-    const input = this.#readInput(context);
+    // Ends with the stream, which is over when we return.
+    void this.#readInput(context);
     try {
       await context.send({
         type: 'attached',
@@ -156,7 +157,6 @@ export class HostedTerminal {
     } finally {
       this.#viewers.delete(context);
       this.#drained.wake();
-      await input;
     }
   }
 

@@ -103,8 +103,8 @@ export class FakeEngine implements AsyncDisposable {
       socket.on('error', () => {});
       socket.once('close', () => this.#open.delete(socket));
     });
-    server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
-      this.#upgrade(request, socket);
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      this.#upgrade(request, socket, head);
     });
     this.#server = server;
     const path = join(this.#folder, 'engine.sock');
@@ -249,19 +249,26 @@ export class FakeEngine implements AsyncDisposable {
     json(response, 404, { message: `page not found: ${path}` });
   }
 
-  #upgrade(request: IncomingMessage, socket: Socket): void {
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     this.#open.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => this.#open.delete(socket));
     const path = (request.url ?? '').replace(/^\/v\d+\.\d+/, '').split('?')[0] ?? '';
     this.requests.push(`${request.method} ${path}`);
     const length = Number(request.headers['content-length'] ?? 0);
-    let seen = 0;
+    // The body comes behind the head, in one piece with it or not.
+    let seen = head.length;
+    const execId = /^\/exec\/([^/]+)\/start$/.exec(path)?.[1];
+    if (execId !== undefined && !this.execs.has(execId)) {
+      const text = JSON.stringify({ message: 'No such exec instance' });
+      socket.end(`HTTP/1.1 404 Not Found\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+      return;
+    }
     const begin = (): void => {
       socket.write(
         'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n',
       );
-      const exec = this.execs.get(/^\/exec\/([^/]+)\/start$/.exec(path)?.[1] ?? '');
+      const exec = this.execs.get(execId ?? '');
       if (exec === undefined) {
         this.program(socket, {
           id: '',
@@ -276,7 +283,7 @@ export class FakeEngine implements AsyncDisposable {
         this.program(socket, exec);
       }
     };
-    if (length === 0) {
+    if (seen >= length) {
       begin();
       return;
     }
