@@ -144,6 +144,13 @@ export async function enterPlace(
   // The test fixture sweeps its folder by process ids, which mean something else in here.
   await mkdir(TEST_ROOT, { recursive: true });
   await runOrThrow('mount', ['--bind', join(folder, 'tests'), TEST_ROOT]);
+  // /sys shows the devices of the network it was mounted in; a new one has no cgroups.
+  const cgroups = join(folder, 'cgroup');
+  await mkdir(cgroups);
+  await runOrThrow('mount', ['--rbind', CGROUP_ROOT, cgroups]);
+  await runOrThrow('mount', ['-t', 'sysfs', 'sysfs', '/sys']);
+  await runOrThrow('mount', ['--rbind', cgroups, CGROUP_ROOT]);
+  await runOrThrow('umount', ['--lazy', cgroups]);
   await runOrThrow('ip', ['link', 'set', 'lo', 'up']);
   return { place: placeOf(folder), args: args.slice(2) };
 }
