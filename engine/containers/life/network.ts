@@ -126,7 +126,7 @@ export function sandboxRequest(core: ContainerCore, container: Container): Sandb
     },
     extraHosts: hostConfig.ExtraHosts ?? [],
     links,
-    sysctls: {},
+    sysctls: hostConfig.Sysctls ?? {},
   };
 }
 
