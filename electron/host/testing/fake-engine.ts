@@ -61,6 +61,7 @@ export class FakeEngine implements AsyncDisposable {
   readonly #folder: string;
   #server: Server | undefined;
   readonly #open = new Set<Socket>();
+  readonly #underWay = new Map<ServerResponse, string>();
   readonly #eventStreams = new Set<ServerResponse>();
   readonly #logStreams = new Set<{ response: ServerResponse; id: string; isFramed: boolean }>();
 
@@ -81,6 +82,11 @@ export class FakeEngine implements AsyncDisposable {
   /** Address of its socket. */
   get url(): string {
     return `unix://${join(this.#folder, 'engine.sock')}`;
+  }
+
+  /** Requests for `path` whose answer is not over. */
+  openRequestCount(path: string): number {
+    return [...this.#underWay.values()].filter((open) => open === path).length;
   }
 
   /** Event streams that are open. */
@@ -232,6 +238,8 @@ export class FakeEngine implements AsyncDisposable {
     const url = new URL(request.url ?? '/', 'http://engine');
     const path = url.pathname.replace(/^\/v\d+\.\d+/, '');
     this.requests.push(`${request.method} ${path}`);
+    this.#underWay.set(response, path);
+    response.once('close', () => this.#underWay.delete(response));
     const parts: Buffer[] = [];
     for await (const part of request) {
       parts.push(part as Buffer);
