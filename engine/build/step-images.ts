@@ -147,7 +147,8 @@ export class StepImages {
     }
     const layer: LayerInfo = await lease.commitWritable(id, signal === undefined ? {} : { signal });
     const isEmpty = layer.diffId === EMPTY_DIFF_ID || layer.chainId === step.base.chainId;
-    return await this.#create(step, lease, isEmpty ? step.base.chainId : layer.chainId, isEmpty);
+    const chainId = isEmpty ? step.base.chainId : layer.chainId;
+    return await this.#create(step, lease, chainId, isEmpty, 'create');
   }
 
   async #create(
@@ -155,6 +156,7 @@ export class StepImages {
     lease: ImageLease,
     chainId: ChainId | undefined,
     isEmptyLayer: boolean,
+    eventAction?: string,
   ): Promise<Image> {
     const created = new Date().toISOString();
     const { platform } = step.base;
@@ -162,6 +164,7 @@ export class StepImages {
       lease,
       chainId,
       parent: step.base.id,
+      eventAction,
       config: {
         architecture: platform.architecture,
         os: platform.os,
