@@ -222,7 +222,7 @@ export async function cgroupPids(path: string, machine: MachineFacts): Promise<n
 /**
  * Freezes or thaws a container; returns when the kernel has done it.
  *
- * @throws SystemError  the group is gone, or does not freeze within 10 s
+ * @throws SystemError  the group to freeze is gone, or does not reach the state within 10 s
  */
 export async function setFrozen(
   path: string,
@@ -248,6 +248,10 @@ export async function setFrozen(
       await delay(FREEZE_POLL_MS);
     } while (performance.now() < deadline);
   } catch (cause) {
+    if (!isFrozen && (isMissing(cause) || errnoOf(cause) === 'ENODEV')) {
+      // What was to go on has ended: a killed process does so in the moment of the thaw.
+      return;
+    }
     throw new SystemError(`cannot ${isFrozen ? 'pause' : 'unpause'}: the cgroup is gone`, {
       cause,
     });
