@@ -116,13 +116,10 @@ describe('renderTable', () => {
     expect(lines.every((line) => line.startsWith('iifname "gvabcdef*" '))).toBe(true);
   });
 
-  test('removal works whether or not the tables are there', () => {
-    expect(renderRemoval('gantry_abcdef').split('\n').filter(Boolean)).toEqual([
-      'table inet gantry_abcdef',
-      'delete table inet gantry_abcdef',
-      'table bridge gantry_abcdef',
-      'delete table bridge gantry_abcdef',
-    ]);
+  test('removal works whether or not the table is there', () => {
+    expect(renderRemoval('inet', 'gantry_abcdef')).toBe(
+      'table inet gantry_abcdef\ndelete table inet gantry_abcdef\n',
+    );
   });
 });
 

@@ -295,9 +295,7 @@ export function renderBridgeTable(state: FirewallState): string {
   ].join('\n');
 }
 
-/** Commands that remove both tables, whether or not they are there. */
-export function renderRemoval(table: string): string {
-  return ['inet', 'bridge']
-    .flatMap((family) => [`table ${family} ${table}`, `delete table ${family} ${table}`, ''])
-    .join('\n');
+/** Commands that remove one of the tables, whether or not it is there. */
+export function renderRemoval(family: 'inet' | 'bridge', table: string): string {
+  return `table ${family} ${table}\ndelete table ${family} ${table}\n`;
 }

@@ -141,7 +141,11 @@ export class Firewall {
     this.#ports.clear();
     if (this.#options.isEnabled) {
       await this.#lock.run('', async () => {
-        await this.#options.nft.load(renderRemoval(this.#options.names.table));
+        const { nft, names } = this.#options;
+        await nft.load(renderRemoval('inet', names.table));
+        if (this.#hasBridgeFamily) {
+          await nft.load(renderRemoval('bridge', names.table));
+        }
         await this.#applyForeign();
       });
     }

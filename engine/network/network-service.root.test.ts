@@ -303,7 +303,7 @@ describe('connections', () => {
   test('a running container is plugged in and out; default route and ports follow the priority', async () => {
     const port = await freePort();
     for (const name of ['one', 'two']) {
-      await fixture.service.create({ Name: name });
+      await fixture.service.create({ Name: name, EnableIPv6: true });
     }
     const sandbox = await fixture.open('mover', { one: {} }, { ports: [published(80, port)] });
     using _ = await serve(sandbox, 80, 'mover');
@@ -323,6 +323,16 @@ describe('connections', () => {
     await expect(fixture.service.connect(sandbox.containerId, 'two', {})).rejects.toThrow(
       'endpoint with name mover already exists in network two',
     );
+    for (const [family, gateway] of [
+      ['-4', both.endpoints.get('two')?.Gateway],
+      ['-6', both.endpoints.get('two')?.IPv6Gateway],
+    ]) {
+      expect(
+        (await inside(sandbox, ['ip', family ?? '', 'route', 'show', 'default'])).match(
+          /default via \S+/g,
+        ),
+      ).toEqual([`default via ${gateway}`]);
+    }
     const after = await fixture.service.disconnect(sandbox.containerId, 'two');
     expect([...after.endpoints.keys()]).toEqual(['one']);
     expect(await defaultRoute()).toBe(
