@@ -1,7 +1,7 @@
 /** What the host's own network looks like, read from /proc and /sys without starting a program. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { messageOf } from '../base/errors.ts';
+import { errnoOf, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { readTextIfThere } from '../base/node/atomic-file.ts';
 import { type Family, type Prefix, parseAddress, parsePrefix, widthOf } from './addresses.ts';
@@ -85,18 +85,29 @@ export interface HostDevice {
   readonly alias: string;
 }
 
+/** Reads a file of /sys; undefined when it is not there or its device goes away meanwhile (EINVAL, ENODEV). */
+async function readSys(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EINVAL', 'ENODEV'].includes(errnoOf(error) ?? '')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 /** Looks a device up by name. */
 export async function findDevice(name: string): Promise<HostDevice | undefined> {
   const folder = `/sys/class/net/${name}`;
-  const mac = await readTextIfThere(`${folder}/address`);
-  if (mac === undefined) {
-    return undefined;
-  }
-  const [alias, bridge] = await Promise.all([
-    readTextIfThere(`${folder}/ifalias`),
-    readTextIfThere(`${folder}/bridge/bridge_id`),
+  const [mac, alias, bridge] = await Promise.all([
+    readSys(`${folder}/address`),
+    readSys(`${folder}/ifalias`),
+    readSys(`${folder}/bridge/bridge_id`),
   ]);
-  return { isBridge: bridge !== undefined, mac: mac.trim(), alias: (alias ?? '').trim() };
+  return mac === undefined
+    ? undefined
+    : { isBridge: bridge !== undefined, mac, alias: alias ?? '' };
 }
 
 /** Names of all devices. */
@@ -139,7 +150,7 @@ export async function enableIPv6Forwarding(log: Logger): Promise<void> {
     return;
   }
   for (const device of await listDevices()) {
-    if ((await readTextIfThere(`/proc/sys/net/ipv6/conf/${device}/accept_ra`))?.trim() === '1') {
+    if ((await readSys(`/proc/sys/net/ipv6/conf/${device}/accept_ra`)) === '1') {
       await setSysctl(`ipv6/conf/${device}/accept_ra`, '2', log);
     }
   }
