@@ -110,7 +110,8 @@ export interface Snapshotter extends AsyncDisposable {
 export interface LayerTool {
   /**
    * Tar of `path` below `root` (docker cp out, export). Member names begin with `name`, by default the last
-   * component of `path`; '.' gives "./" and "./x", '' gives bare names without an entry for the directory itself (export).
+   * component of `path`; '.' gives "./" and "./x", '/' gives "/" and "/x", '' gives bare names without an entry for the directory itself
+   * (export).
    * Symlinks in the middle of `path` resolve inside `root`; one at its end is followed only before a trailing slash or "/.".
    *
    * @throws NotFoundError  when `path` is missing, before the first chunk

@@ -1,25 +1,40 @@
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readlink, rename, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 import {
   ConflictError,
   errnoOf,
   InvalidParameterError,
   messageOf,
   NotFoundError,
+  SystemError,
 } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { listIfThere, syncDirectory, writeFileAtomic } from '../base/node/atomic-file.ts';
+import { listIfThere, syncDirectory } from '../base/node/atomic-file.ts';
+import { hexOf } from './chain-id.ts';
 import type { ChainId } from './contract.ts';
 import type { LayerStore } from './layer-store.ts';
 
-const recordSchema = z.object({
-  parent: z.templateLiteral(['sha256:', z.string().regex(/^[0-9a-f]{64}$/)]).nullable(),
-});
+/** Text of the link that records the parent: short enough to lie in the inode. */
+function linkOf(parent: ChainId | undefined): string {
+  return parent === undefined ? 'none' : Buffer.from(hexOf(parent), 'hex').toString('base64url');
+}
+
+/** @throws SystemError  not a text of {@link linkOf} */
+function parentOfLink(text: string): ChainId | undefined {
+  if (text === 'none') {
+    return undefined;
+  }
+  const hex = Buffer.from(text, 'base64url').toString('hex');
+  if (hex.length !== 64) {
+    throw new SystemError(`"${text}" names no layer`);
+  }
+  return `sha256:${hex}`;
+}
 
 /**
- * Tops of containers on disk: `writables/ID/{record.json,fs,...}`; which folders there are besides is the driver's.
- * A folder appears and disappears whole.
+ * Tops of containers on disk: `writables/ID/{parent,fs,...}`; which folders there are besides is the driver's.
+ * A folder appears and disappears whole. `parent` is a symbolic link whose text is the parent's digest: having no data
+ * of its own, it is durable with the folder, and creating a container waits for the disk once.
  */
 export class WritableStore {
   readonly #layers: LayerStore;
@@ -35,8 +50,7 @@ export class WritableStore {
     await mkdir(folder, { recursive: true, mode: 0o711 });
     for (const id of await listIfThere(folder)) {
       try {
-        const text = await readFile(join(folder, id, 'record.json'), 'utf8');
-        store.#parents.set(id, recordSchema.parse(JSON.parse(text)).parent ?? undefined);
+        store.#parents.set(id, parentOfLink(await readlink(join(folder, id, 'parent'))));
       } catch (error) {
         // Somebody's data: left where it is, for a human to look at.
         logger.error('the files of a container have no readable record', {
@@ -96,10 +110,7 @@ export class WritableStore {
     try {
       await mkdir(temp, { mode: 0o711 });
       await fill(temp);
-      await writeFileAtomic(
-        join(temp, 'record.json'),
-        `${JSON.stringify({ parent: parent ?? null })}\n`,
-      );
+      await symlink(linkOf(parent), join(temp, 'parent'));
       await rename(temp, this.pathOf(id));
       await syncDirectory(dirname(this.pathOf(id)));
     } catch (error) {

@@ -344,5 +344,20 @@ int command_remove(int argc, char **argv, struct err *err)
 	const char *path = NULL;
 	const struct arg args[] = {{"path", ARG_TEXT, &path, 1}};
 	int result = args_parse(argc, argv, args, 1, err);
-	return result < 0 ? result : tree_remove(AT_FDCWD, path, err);
+	char folder[TAR_NAME_SIZE];
+	if (result < 0 || strlen(path) >= sizeof(folder)) {
+		return result < 0 ? result : err_set(err, ENAMETOOLONG, "remove");
+	}
+	strcpy(folder, path);
+	char *slash = strrchr(folder, '/');
+	if (slash == NULL || slash[1] == 0) {
+		return err_refuse(err, ARGS_WRONG,
+				  "--path is absolute, without a slash at its end");
+	}
+	slash[slash == folder] = 0;
+	cleanup_close int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0) {
+		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", folder);
+	}
+	return tree_remove(parent, strrchr(path, '/') + 1, err);
 }

@@ -69,7 +69,7 @@ int names_read(struct names *names, int directory, struct err *err)
 int path_push(char *path, size_t size, size_t *length, const char *name, struct err *err)
 {
 	size_t name_size = strlen(name);
-	size_t separator = *length > 0 ? 1 : 0;
+	size_t separator = *length > 0 && path[*length - 1] != '/' ? 1 : 0;
 	if (*length + separator + name_size + 1 > size) {
 		return err_set(err, ENAMETOOLONG, "\"%.200s...\"", path);
 	}

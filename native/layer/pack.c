@@ -136,7 +136,9 @@ static int type_of(const struct stat *st, enum tar_type *type)
 static int fill_entry(struct tar_entry *entry, const struct stat *st, const char *archive_name,
 		      struct err *err)
 {
-	const char *slash = entry->type == TAR_DIRECTORY ? "/" : "";
+	size_t length = strlen(archive_name);
+	int has_slash = length > 0 && archive_name[length - 1] == '/';
+	const char *slash = entry->type == TAR_DIRECTORY && !has_slash ? "/" : "";
 	int size = snprintf(entry->name, sizeof(entry->name), "%s%s", archive_name, slash);
 	if (size < 0 || (size_t)size >= sizeof(entry->name)) {
 		return err_set(err, ENAMETOOLONG, "\"%.200s...\"", archive_name);

@@ -11,6 +11,8 @@
  * depth a directory is moved up beside the one being removed and is removed from there.
  */
 #define DEPTH_MAX 128
+/* A directory that fills again while it is being removed is emptied this often. */
+#define REFILL_MAX 1000
 
 struct removal {
 	int top; /* directory that deep trees are moved into */
@@ -20,6 +22,26 @@ struct removal {
 };
 
 static int remove_below(struct removal *removal, int directory, int depth);
+
+/*
+ * Empties directory `fd` and removes it. A program that is just being killed may still put a file
+ * there: then again.
+ */
+static int remove_emptied(struct removal *removal, int fd, int parent, const char *name, int depth)
+{
+	for (int i = 0;; i++) {
+		int result = remove_below(removal, fd, depth);
+		if (result < 0) {
+			return result;
+		}
+		if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT) {
+			return 0;
+		}
+		if ((errno != ENOTEMPTY && errno != EEXIST) || i >= REFILL_MAX) {
+			return err_set(removal->err, errno, "remove \"%s\"", name);
+		}
+	}
+}
 
 static int is_dot(const char *name)
 {
@@ -38,11 +60,7 @@ static int remove_directory(struct removal *removal, int parent, const char *nam
 		return err_set(removal->err, EBUSY, "remove \"%s\": something is mounted there",
 			       name);
 	}
-	int result = remove_below(removal, fd, depth + 1);
-	if (result == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-		return err_set(removal->err, errno, "remove \"%s\"", name);
-	}
-	return result;
+	return remove_emptied(removal, fd, parent, name, depth + 1);
 }
 
 static int remove_one(struct removal *removal, int parent, const char *name, int depth)
@@ -105,9 +123,5 @@ int tree_remove(int parent, const char *name, struct err *err)
 		return err_set(err, EBUSY, "remove \"%s\": something is mounted there", name);
 	}
 	struct removal removal = {.top = fd, .device = st.st_dev, .err = err};
-	int result = remove_below(&removal, fd, 0);
-	if (result == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-		return err_set(err, errno, "remove \"%s\"", name);
-	}
-	return result;
+	return remove_emptied(&removal, fd, parent, name, 0);
 }

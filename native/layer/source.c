@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "layer/inflate.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -134,6 +135,13 @@ static int write_plain(void *context, const uint8_t *data, size_t size, struct e
 	return 0;
 }
 
+/* Whether the next read would wait. A slow source: what has come is worth more than a full slot. */
+static int is_input_idle(const struct stream *stream)
+{
+	struct pollfd poll_fd = {.fd = stream->options.fd, .events = POLLIN};
+	return poll(&poll_fd, 1, 0) == 0;
+}
+
 static int copy_plain(struct stream *stream, struct err *err)
 {
 	for (;;) {
@@ -150,7 +158,8 @@ static int copy_plain(struct stream *stream, struct err *err)
 		if (got == 0) {
 			return 0;
 		}
-		if (slot->size == SLOT_SIZE && (result = publish_slot(stream, err)) < 0) {
+		if ((slot->size == SLOT_SIZE || is_input_idle(stream)) &&
+		    (result = publish_slot(stream, err)) < 0) {
 			return result;
 		}
 	}

@@ -57,7 +57,10 @@ void tree_forget(struct tree *tree);
  */
 void tree_join(const char *directory, const char *target, char *out, size_t size);
 
-/* Removes `name` with everything below it, never across a mount; a missing one is no error. */
+/*
+ * Removes `name` with everything below it, never across a mount; a missing one is no error.
+ * `parent` is a real descriptor, not AT_FDCWD.
+ */
 int tree_remove(int parent, const char *name, struct err *err);
 
 #endif
