@@ -45,6 +45,8 @@ export interface CreateContainerRequest {
   readonly hostConfig: HostConfig;
   /** network name or id -> requested settings. */
   readonly endpoints: ReadonlyMap<string, EndpointSettings>;
+  /** Read-only binds of `-v` reach only the top of what they bind, as before API 1.44. Default false. */
+  readonly isReadOnlyNonRecursive?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -101,7 +101,7 @@ async function build(core: ContainerCore, plan: Plan): Promise<void> {
     const [, , prepared] = await allDone([
       core.store.makeFolder(id),
       snapshots.createWritable(id, plan.image?.chainId),
-      prepareMounts(core, config, hostConfig).then((done) => {
+      prepareMounts(core, config, hostConfig, plan.request.isReadOnlyNonRecursive).then((done) => {
         madeVolumes = done.madeVolumes;
         return done;
       }),

@@ -1,12 +1,23 @@
 import type { ContainerConfig, HostConfig } from '../../api/types/container.ts';
+import { InvalidParameterError } from '../../base/errors.ts';
 import type { ContainerCore } from '../core.ts';
 import { resolveLogConfig } from './log-config.ts';
 import { containerMode } from './validate.ts';
 
+/** A network may come later: a missing container is told at the start. */
 function withContainerId(core: ContainerCore, mode: string | undefined): string | undefined {
   const ref = containerMode(mode);
   const found = ref === undefined || ref === '' ? undefined : core.registry.find(ref);
   return found === undefined ? mode : `container:${found.id}`;
+}
+
+/** @throws InvalidParameterError  there is no such container */
+function withKnownContainer(core: ContainerCore, mode: string | undefined): string | undefined {
+  const ref = containerMode(mode);
+  if (ref !== undefined && core.registry.find(ref) === undefined) {
+    throw new InvalidParameterError(`No such container: ${ref}`);
+  }
+  return withContainerId(core, mode);
 }
 
 function securityOptions(host: HostConfig, hasNoNewPrivileges: boolean): string[] | undefined {
@@ -50,8 +61,8 @@ export function withDefaults(core: ContainerCore, host: HostConfig): HostConfig 
     },
     MemorySwap: memory > 0 && !host.MemorySwap ? memory * 2 : host.MemorySwap,
     ShmSize: host.ShmSize || settings.defaultShmBytes,
-    IpcMode: withContainerId(core, host.IpcMode || settings.defaultIpcMode),
-    PidMode: withContainerId(core, host.PidMode),
+    IpcMode: withKnownContainer(core, host.IpcMode || settings.defaultIpcMode),
+    PidMode: withKnownContainer(core, host.PidMode),
     CgroupnsMode: host.CgroupnsMode || cgroupns,
     SecurityOpt: securityOptions(host, settings.hasNoNewPrivileges),
     OomKillDisable: isV2 ? host.OomKillDisable : (host.OomKillDisable ?? false),

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { ContainerConfig, HostConfig } from '../../api/types/container.ts';
 import { InvalidParameterError, NotFoundError } from '../../base/errors.ts';
 import type { ContainerCore } from '../core.ts';
@@ -27,6 +28,41 @@ function inheritedMounts(core: ContainerCore, host: HostConfig): MountRecord[] {
       throw cause;
     }
   });
+}
+
+function asNonRecursive(mount: MountRecord): MountRecord {
+  if (mount.type !== 'bind' || mount.isWritable) {
+    return mount;
+  }
+  const BindOptions = { ...mount.spec.BindOptions, ReadOnlyNonRecursive: true };
+  return { ...mount, spec: { ...mount.spec, BindOptions } };
+}
+
+/**
+ * A bind that shows the engine's own folders must let mounts that go there away again.
+ *
+ * @throws InvalidParameterError  it was asked to be private
+ */
+function withPropagation(core: ContainerCore, mount: MountRecord): MountRecord {
+  const dataRoot = dirname(core.settings.root);
+  const covers = (outer: string, inner: string): boolean =>
+    outer === '/' || inner === outer || inner.startsWith(`${outer}/`);
+  if (
+    mount.type !== 'bind' ||
+    !(covers(mount.source, dataRoot) || covers(dataRoot, mount.source))
+  ) {
+    return mount;
+  }
+  const asked = mount.spec.BindOptions?.Propagation ?? '';
+  if (asked === '') {
+    return { ...mount, propagation: 'rslave' };
+  }
+  if (asked !== 'rslave' && asked !== 'rshared') {
+    throw new InvalidParameterError(
+      `invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root, daemon root: "${dataRoot}", bind mount source: "${mount.source}", propagation: "${asked}"`,
+    );
+  }
+  return mount;
 }
 
 /** Makes the volume of a mount, or finds it. */
@@ -77,9 +113,13 @@ export async function prepareMounts(
   core: ContainerCore,
   config: ContainerConfig,
   host: HostConfig,
+  isReadOnlyNonRecursive = false,
 ): Promise<PreparedMounts> {
   const byTarget = new Map<string, MountRecord>();
-  for (const mount of [...inheritedMounts(core, host), ...ownMounts(host)]) {
+  const own = ownMounts(host).map((mount) =>
+    withPropagation(core, isReadOnlyNonRecursive ? asNonRecursive(mount) : mount),
+  );
+  for (const mount of [...inheritedMounts(core, host), ...own]) {
     byTarget.set(mount.destination, mount);
   }
   const tmpfs = new Set(Object.keys(host.Tmpfs ?? {}).map(cleanPath));

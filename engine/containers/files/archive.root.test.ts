@@ -41,7 +41,7 @@ async function listTar(data: Buffer): Promise<string[]> {
   count += 1;
   const path = join(scratch, `out-${count}.tar`);
   await writeFile(path, data);
-  return (await runOrThrow('tar', ['-tf', path])).trim().split('\n').sort();
+  return (await runOrThrow('tar', ['-tPf', path])).trim().split('\n').sort();
 }
 
 async function get(id: string, path: string): Promise<string[]> {
@@ -77,6 +77,9 @@ describe.each(['running', 'stopped'])('a %s container', (state) => {
     expect(await get(id, '/d/.')).toEqual(['./', './f', './l', './sub/']);
     expect(await get(id, 'd/sub')).toEqual(['sub/']);
     expect(await get(id, '/link')).toEqual(['link']);
+    expect(await get(id, '/link/')).toEqual(['link/', 'link/f', 'link/l', 'link/sub/']);
+    expect(await get(id, '/')).toContain('/etc/passwd');
+    expect(await get(id, './')).toContain('./etc/passwd');
     expect(await get(id, '/link/.')).toEqual(['./', './f', './l', './sub/']);
   });
 
@@ -92,6 +95,7 @@ describe.each(['running', 'stopped'])('a %s container', (state) => {
       code: 'not-found',
       message: `Could not find the file /nope in container ${id}`,
     });
+    await expect(engine.containers.statArchive(id, '/d/f/')).rejects.toThrow('not a directory');
     await expect(engine.containers.getArchive(id, '/nope')).rejects.toMatchObject({
       code: 'not-found',
     });

@@ -11,10 +11,17 @@ import { type ContainerTree, openTree } from './tree.ts';
 /** Absolute form of a path in a container; a trailing `/` or `/.` stays, since it follows a link. */
 export function absolutePath(path: string): string {
   const clean = posix.normalize(`/${path}`);
-  if (/(^|\/)\.$/.test(path)) {
-    return clean === '/' ? '/.' : `${clean.replace(/\/+$/, '')}/.`;
+  const bare = clean.replace(/\/+$/, '');
+  const isFolderItself = /(^|\/)\.\/*$/.test(path);
+  return isFolderItself ? `${bare}/.` : clean;
+}
+
+/** What the members of an archive of an absolute path are called. */
+export function archiveName(path: string): string {
+  if (path.endsWith('/.')) {
+    return '.';
   }
-  return clean;
+  return path === '/' ? '/' : posix.basename(path);
 }
 
 function assertPath(path: string): void {
@@ -49,18 +56,30 @@ async function statInTree(
 ): Promise<PathStat> {
   const wanted = absolutePath(path);
   const stat = await core.ports.layerTool.statPath({ root: tree.root, path: wanted });
-  if (stat === undefined) {
-    throw notFound(path, ref);
+  if (stat !== undefined) {
+    return stat;
   }
-  return stat;
+  const bare = wanted.replace(/\/\.?$/, '');
+  if (bare !== wanted && bare !== '') {
+    const file = await core.ports.layerTool.statPath({ root: tree.root, path: bare });
+    if (file !== undefined && !file.isDirectory && file.linkTarget === '') {
+      throw new InvalidParameterError(`${path}: not a directory`);
+    }
+  }
+  throw notFound(path, ref);
 }
 
 /** Opens the tree under the container's lock while it is stopped; a running one needs none. */
-async function lockedTree(core: ContainerCore, container: Container): Promise<ContainerTree> {
+async function lockedTree(
+  core: ContainerCore,
+  container: Container,
+  options: { readonly path: string; readonly isForWriting: boolean },
+): Promise<ContainerTree> {
   const held = await core.lock.acquire(container.id);
   try {
-    const tree = await openTree(core, container);
-    if (container.isUp) {
+    const isUp = container.isUp;
+    const tree = await openTree(core, container, options);
+    if (isUp) {
       held[Symbol.dispose]();
       return tree;
     }
@@ -88,7 +107,8 @@ export async function statArchive(
 ): Promise<ContainerPathStat> {
   assertPath(path);
   const container = core.registry.get(ref);
-  await using tree = await lockedTree(core, container);
+  const wanted = { path: absolutePath(path), isForWriting: false };
+  await using tree = await lockedTree(core, container, wanted);
   return wireStat(await statInTree(core, tree, path, ref));
 }
 
@@ -135,15 +155,14 @@ export async function getArchive(
 ): Promise<{ readonly stat: ContainerPathStat; readonly tar: AsyncIterable<Uint8Array> }> {
   assertPath(path);
   const container = core.registry.get(ref);
-  const tree = await lockedTree(core, container);
+  const wanted = absolutePath(path);
+  const tree = await lockedTree(core, container, { path: wanted, isForWriting: false });
   try {
     const stat = await statInTree(core, tree, path, ref);
-    const wanted = absolutePath(path);
-    const name = wanted === '/' || wanted.endsWith('/.') ? '.' : posix.basename(wanted);
     const tar = core.ports.layerTool.readTree({
       root: tree.root,
       path: wanted,
-      name,
+      name: archiveName(wanted),
       ...(signal === undefined ? {} : { signal }),
     });
     const body = await primed(releasing(tar, tree));
@@ -210,7 +229,8 @@ export async function putArchive(
 ): Promise<void> {
   assertPath(path);
   const container = core.registry.get(ref);
-  await using tree = await lockedTree(core, container);
+  const wanted = { path: absolutePath(path), isForWriting: true };
+  await using tree = await lockedTree(core, container, wanted);
   const folder = await extractionFolder(core, tree, path, ref);
   assertWritable(container, folder);
   const { config, hostConfig } = container.record;

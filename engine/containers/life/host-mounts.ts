@@ -81,8 +81,3 @@ export async function bindOver(source: string, root: string, target: string): Pr
     await from.close();
   }
 }
-
-/** Takes a {@link bindOver} back. */
-export async function unbind(target: string): Promise<void> {
-  await run('umount', ['-l', '--no-canonicalize', target]);
-}

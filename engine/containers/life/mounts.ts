@@ -64,15 +64,11 @@ function bindOptions(core: ContainerCore, mount: MountRecord): string[] {
       `recursive read-only mounts are not supported on this machine: ${mount.destination}`,
     );
   }
-  const list = [isRecursive ? 'rbind' : 'bind'];
-  const dataRoot = core.settings.root;
-  const coversData = mount.source === '/' || dataRoot.startsWith(`${mount.source}/`);
-  const isImplicit = !options?.Propagation;
-  list.push(coversData && isImplicit ? 'rslave' : mount.propagation || 'rprivate');
+  const list = [isRecursive ? 'rbind' : 'bind', mount.propagation || 'rprivate'];
   if (!mount.isWritable) {
     const isWanted = isRecursive && options?.ReadOnlyNonRecursive !== true;
     const isPrivate = !['shared', 'rshared', 'slave', 'rslave'].includes(mount.propagation);
-    list.push(isWanted && isPrivate && canRecurse && !coversData ? 'rro' : 'ro');
+    list.push(isWanted && isPrivate && canRecurse ? 'rro' : 'ro');
   }
   return list;
 }

@@ -6,6 +6,7 @@ import type { ShimClient } from '../../runtime/shim/contract.ts';
 import { Container } from '../container.ts';
 import type { ContainerCore } from '../core.ts';
 import { containerMode } from '../create/validate.ts';
+import { dropView, VIEW_PREFIX } from '../files/tree.ts';
 import { startsWithEngine } from '../restart-policy.ts';
 import { formatTimeNs, ZERO_TIME } from '../times.ts';
 import { dropMount } from './host-mounts.ts';
@@ -136,6 +137,9 @@ export class Restorer {
     state.pid = facts.process.pid;
     state.startedAt = formatTimeNs(facts.startedAtNs);
     state.isOomKilled ||= facts.oomKills > 0;
+    if (state.health !== undefined) {
+      state.health = { ...state.health, Status: 'starting', FailingStreak: 0 };
+    }
     this.#lifecycle.adopt(container, client);
     this.#lifecycle.startHealth(container);
     return true;
@@ -166,6 +170,9 @@ export class Restorer {
     };
     for (const id of runFolders.filter(isStray)) {
       await attempt(id, async () => await this.#stopStray(id, true));
+    }
+    for (const name of runFolders.filter((folder) => folder.startsWith(VIEW_PREFIX))) {
+      await attempt(name, async () => await dropView(this.#core.runDir(name)));
     }
     const unreadable = new Set(
       (await listIfThere(this.#core.settings.root)).filter((id) => !unfinished.includes(id)),

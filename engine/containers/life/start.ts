@@ -1,13 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  ConflictError,
-  EngineError,
-  InvalidParameterError,
-  messageOf,
-  NotFoundError,
-  SystemError,
-} from '../../base/errors.ts';
+import { EngineError, InvalidParameterError, messageOf, SystemError } from '../../base/errors.ts';
 import type { SpecInput } from '../../runtime/contract.ts';
 import type { LaunchResult, ShimClient, ShimConfig } from '../../runtime/shim/contract.ts';
 import type { Container } from '../container.ts';
@@ -48,21 +41,16 @@ function namespaceOf(core: ContainerCore, mode: string | undefined, kind: 'pid' 
     return mode === 'none' ? 'none' : 'private';
   }
   const words = kind === 'pid' ? 'failed to join PID namespace' : 'failed to join IPC namespace';
-  let other: Container;
-  try {
-    other = core.registry.get(ref);
-  } catch (cause) {
-    if (cause instanceof NotFoundError) {
-      throw new InvalidParameterError(`${words}: ${cause.message}`, { cause });
-    }
-    throw cause;
+  const other = core.registry.find(ref);
+  if (other === undefined) {
+    throw new SystemError(`${words}: No such container: ${ref}`);
   }
   if (!other.record.state.isRunning) {
-    throw new ConflictError(`${words}: container ${ref} is not running`);
+    throw new SystemError(`${words}: container ${other.id} is not running`);
   }
   if (other.record.state.isRestarting) {
-    throw new ConflictError(
-      `${words}: Container ${ref} is restarting, wait until the container is running`,
+    throw new SystemError(
+      `${words}: Container ${other.id} is restarting, wait until the container is running`,
     );
   }
   const donor = containerMode(other.record.hostConfig.IpcMode);

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostConfig } from '../../api/types/container.ts';
-import { ConflictError, InvalidParameterError, messageOf, SystemError } from '../../base/errors.ts';
+import { ConflictError, messageOf, SystemError } from '../../base/errors.ts';
 import { run } from '../../base/node/run.ts';
 import type { Container } from '../container.ts';
 import type { ContainerCore } from '../core.ts';
@@ -27,7 +27,7 @@ const UPDATABLE = [
 ] as const satisfies readonly (keyof HostConfig)[];
 
 function refuse(container: Container, problem: string): never {
-  throw new InvalidParameterError(`Cannot update container ${container.id}: ${problem}`);
+  throw new ConflictError(`Cannot update container ${container.id}: ${problem}`);
 }
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== 0 && value !== '';
@@ -60,13 +60,15 @@ function assertCompatible(container: Container, changes: Partial<HostConfig>): v
   }
 }
 
-/** The new HostConfig. @throws InvalidParameterError  with Docker's words */
+/** The new HostConfig. @throws ConflictError  with Docker's words */
 function merged(container: Container, changes: Partial<HostConfig>): HostConfig {
   assertCompatible(container, changes);
   const limits = Object.fromEntries(
     UPDATABLE.filter((key) => isGiven(changes[key])).map((key) => [key, changes[key]]),
   );
-  const after = { ...container.record.hostConfig, ...limits };
+  // Zero means unlimited here, not unchanged.
+  const pids = changes.PidsLimit === undefined ? {} : { PidsLimit: changes.PidsLimit };
+  const after = { ...container.record.hostConfig, ...limits, ...pids };
   return changes.RestartPolicy?.Name ? { ...after, RestartPolicy: changes.RestartPolicy } : after;
 }
 
