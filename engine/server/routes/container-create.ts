@@ -62,8 +62,6 @@ function adaptMount(mount: Mount, version: string): void {
         'BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer',
       );
     }
-    // Read-only mounts reached only the top before.
-    mount.BindOptions = { ...mount.BindOptions, ReadOnlyNonRecursive: true };
   }
   if (isBefore(version, '1.45') && (mount.VolumeOptions?.Subpath ?? '') !== '') {
     throw new InvalidParameterError('VolumeOptions.Subpath needs API v1.45 or newer');
@@ -252,6 +250,7 @@ export async function createContainer(exchange: Exchange, services: Services): P
     config,
     hostConfig: host,
     endpoints,
+    isReadOnlyNonRecursive: isBefore(version, '1.44'),
     signal: exchange.signal,
   });
   exchange.json(201, { Id: created.id, Warnings: [...created.warnings, ...draft.warnings] });
