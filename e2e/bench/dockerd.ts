@@ -48,7 +48,7 @@ class Dockerd implements BenchEngine {
   readonly folder: string;
   readonly socketPath: string;
   readonly docker: Docker;
-  readonly #cgroupParent: string;
+  readonly #place: BenchPlace;
   #containerd: ChildProcess | undefined;
   #dockerd: ChildProcess | undefined;
 
@@ -56,7 +56,7 @@ class Dockerd implements BenchEngine {
     this.folder = join(place.folder, 'dockerd');
     this.socketPath = join(this.folder, 'docker.sock');
     this.docker = dockerFor(this.socketPath, this.folder);
-    this.#cgroupParent = place.cgroupParent;
+    this.#place = place;
   }
 
   #spawn(program: string, args: readonly string[]): ChildProcess {
@@ -79,7 +79,7 @@ class Dockerd implements BenchEngine {
       '--data-root',
       inFolder('data'),
       '--exec-root',
-      inFolder('run'),
+      join(this.#place.runFolder, 'dockerd'),
       '--containerd',
       inFolder('containerd.sock'),
       '--config-file',
@@ -87,7 +87,7 @@ class Dockerd implements BenchEngine {
       '--bridge',
       BRIDGE,
       '--cgroup-parent',
-      this.#cgroupParent,
+      this.#place.cgroupParent,
       // Containers live on without the daemon, as they do with Gantry.
       '--live-restore',
       // Needs a capability that not every machine gives root.
@@ -114,7 +114,7 @@ class Dockerd implements BenchEngine {
       `version = 2
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
 root = "${join(this.folder, 'containerd')}"
-state = "${join(this.folder, 'containerd-run')}"
+state = "${join(this.#place.runFolder, 'containerd')}"
 [grpc]
 address = "${join(this.folder, 'containerd.sock')}"
 [ttrpc]

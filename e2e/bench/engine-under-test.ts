@@ -1,6 +1,8 @@
 import { request } from 'node:http';
+import { join } from 'node:path';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
+import type { BenchPlace } from './isolation.ts';
 import { findPids, type ProcessFacts } from './processes.ts';
 
 /** What figures measure. It is never disposed of: the namespaces that the bench runs in take everything along. */
@@ -75,9 +77,11 @@ class GantryUnderTest implements BenchEngine {
   readonly folder: string;
   readonly docker: Docker;
   readonly #engine: TestEngine;
+  readonly #execRoot: string;
 
-  constructor(engine: TestEngine, version: string) {
+  constructor(engine: TestEngine, version: string, execRoot: string) {
     this.#engine = engine;
+    this.#execRoot = execRoot;
     this.version = version;
     this.socketPath = engine.socketPath;
     this.folder = engine.folder;
@@ -87,7 +91,7 @@ class GantryUnderTest implements BenchEngine {
   #isShim(facts: ProcessFacts): boolean {
     return (
       facts.args[0]?.endsWith('gantry-shim') === true &&
-      facts.args.some((argument) => argument.includes(this.folder))
+      facts.args.some((argument) => argument.startsWith(this.#execRoot))
     );
   }
 
@@ -115,8 +119,9 @@ class GantryUnderTest implements BenchEngine {
 }
 
 /** A fresh Gantry engine with `busybox:latest`, as a user runs it. */
-export async function startGantry(): Promise<BenchEngine> {
-  const engine = await startEngine({ flags: ['--log-level', 'info'] });
+export async function startGantry(place: BenchPlace): Promise<BenchEngine> {
+  const execRoot = join(place.runFolder, 'gantry');
+  const engine = await startEngine({ flags: ['--log-level', 'info', '--exec-root', execRoot] });
   const version = JSON.parse((await engine.api('GET', '/version')).text) as { Version: string };
-  return new GantryUnderTest(engine, version.Version);
+  return new GantryUnderTest(engine, version.Version, execRoot);
 }

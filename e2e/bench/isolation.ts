@@ -20,12 +20,18 @@ const CGROUP_ROOT = '/sys/fs/cgroup';
 /** Folder of one bench. */
 export interface BenchPlace {
   readonly folder: string;
+  /** In memory, as `/run` is: for what engines keep per running container. */
+  readonly runFolder: string;
   /** Parent cgroup for engines that are not started by the test fixture. */
   readonly cgroupParent: string;
 }
 
 function placeOf(folder: string): BenchPlace {
-  return { folder, cgroupParent: `/gantry-bench-${folder.split('/').pop() ?? ''}` };
+  return {
+    folder,
+    runFolder: join(folder, 'run'),
+    cgroupParent: `/gantry-bench-${folder.split('/').pop() ?? ''}`,
+  };
 }
 
 function isAlive(pid: number): boolean {
@@ -141,6 +147,9 @@ export async function enterPlace(
   process.stdin.on('end', () => process.exit(130)).resume();
   process.stdin.unref();
   await runOrThrow('mount', ['--make-rprivate', '/']);
+  const place = placeOf(folder);
+  await mkdir(place.runFolder);
+  await runOrThrow('mount', ['-t', 'tmpfs', 'tmpfs', place.runFolder]);
   // The test fixture sweeps its folder by process ids, which mean something else in here.
   await mkdir(TEST_ROOT, { recursive: true });
   await runOrThrow('mount', ['--bind', join(folder, 'tests'), TEST_ROOT]);
@@ -152,5 +161,5 @@ export async function enterPlace(
   await runOrThrow('mount', ['--rbind', cgroups, CGROUP_ROOT]);
   await runOrThrow('umount', ['--lazy', cgroups]);
   await runOrThrow('ip', ['link', 'set', 'lo', 'up']);
-  return { place: placeOf(folder), args: args.slice(2) };
+  return { place, args: args.slice(2) };
 }

@@ -45,7 +45,7 @@ async function measure(place: BenchPlace, wishes: Wishes): Promise<number> {
   if (!isCompared && !wishes.isGantryOnly) {
     console.log('No dockerd and containerd on PATH (Debian: docker.io): Gantry is measured alone.');
   }
-  const engines = [await startGantry()];
+  const engines = [await startGantry(place)];
   if (isCompared) {
     engines.push(await startDockerd(place));
   }
