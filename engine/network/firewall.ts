@@ -2,6 +2,7 @@
 import { KeyedLock } from '../base/async.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { run } from '../base/node/run.ts';
 import {
   type FirewallNetwork,
   type FirewallPort,
@@ -38,6 +39,7 @@ export class Firewall {
   readonly #foreign: ForeignFirewall;
   #dnsPort = 0;
   #hasBridgeFamily = true;
+  #hasConntrackTool = true;
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -105,6 +107,7 @@ export class Firewall {
         await this.#load();
       }
     });
+    void this.#forgetUdp([...before, ...ports]);
   }
 
   /** Looks whether the table is there, which costs well under a millisecond, and writes it anew when it is not. */
@@ -148,6 +151,30 @@ export class Firewall {
         }
         await this.#applyForeign();
       });
+    }
+  }
+
+  /**
+   * A client that never stops sending keeps its old translation alive, and would talk to a container that is gone. Where
+   * conntrack-tools are installed, such entries are dropped.
+   */
+  async #forgetUdp(ports: readonly FirewallPort[]): Promise<void> {
+    const udp = ports.filter((port) => port.protocol === 'udp' && port.hostPort !== 0);
+    try {
+      for (const { hostPort, containerIp } of this.#hasConntrackTool ? udp : []) {
+        const family = containerIp.includes(':') ? 'ipv6' : 'ipv4';
+        await run('conntrack', [
+          '-D',
+          '-f',
+          family,
+          '-p',
+          'udp',
+          '--orig-port-dst',
+          String(hostPort),
+        ]);
+      }
+    } catch {
+      this.#hasConntrackTool = false;
     }
   }
 

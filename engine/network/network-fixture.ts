@@ -111,17 +111,20 @@ export class NetworkFixture implements AsyncDisposable {
 
   /** What of this engine is in the kernel: tables, rules elsewhere, interfaces, namespaces, routing rules. */
   async traces(): Promise<string[]> {
-    const [tables, rules, links, namespaces, routing] = await Promise.all([
-      run('nft', ['list', 'tables']),
+    const [rules, links, namespaces, routing] = await Promise.all([
       run('nft', ['list', 'ruleset']),
-      run('ip', ['-details', 'link', 'show']),
+      run('ip', ['-json', 'link', 'show']),
       run('ip', ['netns', 'list']),
       run('ip', ['rule', 'list']),
     ]);
+    // Names only: states of interfaces change by themselves.
+    const devices = JSON.parse(links.stdout) as { ifname: string; ifalias?: string }[];
+    const lines = [rules, namespaces, routing].flatMap((result) => result.stdout.split('\n'));
     const table = String(0x47_00_00_00 + Number.parseInt(this.hash, 16));
-    return [tables, rules, links, namespaces, routing]
-      .flatMap((result) => result.stdout.split('\n'))
-      .filter((line) => line.includes(this.hash) || line.includes(table));
+    return [
+      ...lines,
+      ...devices.map(({ ifname, ifalias }) => `link ${ifname} ${ifalias ?? ''}`),
+    ].filter((line) => line.includes(this.hash) || line.includes(table));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
