@@ -95,7 +95,8 @@ export function portTable(container: Container, actual: readonly PortBinding[]):
   for (const port of actual) {
     const key = `${port.containerPort}/${port.protocol}`;
     const list = table[key] ?? [];
-    list.push({ HostIp: port.hostIp, HostPort: String(port.hostPort) });
+    // In routed mode the container's own port is opened, and there is none on the host.
+    list.push({ HostIp: port.hostIp, HostPort: port.hostPort === 0 ? '' : String(port.hostPort) });
     table[key] = list;
   }
   return table;
