@@ -98,10 +98,12 @@ export function containerHandlers(parts: HostParts): ContainerHandlers {
     'containers.changes': async ({ id }, { signal }) => {
       const changes = await link.client.get(`${pathOf(id)}/changes`, changesSchema, { signal });
       return {
-        changes: changes.map((change) => ({
-          path: change.Path,
-          kind: CHANGE_KINDS[change.Kind] ?? 'modified',
-        })),
+        changes: changes
+          .filter((change) => change.Path !== '')
+          .map((change) => ({
+            path: change.Path,
+            kind: CHANGE_KINDS[change.Kind] ?? 'modified',
+          })),
       };
     },
     'containers.stats': (params, context) => sampler.serve(params, context),

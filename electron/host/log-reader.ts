@@ -43,6 +43,8 @@ export class LogReader {
   /** Lines of `#lastStamp` still to be passed over after a reconnect. */
   #toSkip = 0;
   #quietTimer: NodeJS.Timeout | undefined;
+  /** Lines of this time or later are written while we read; undefined once one was seen. */
+  #liveFromMs: number | undefined;
 
   constructor(options: {
     link: EngineLink;
@@ -123,6 +125,7 @@ export class LogReader {
         signal: this.#signal,
       });
       this.#sink.state('loading');
+      this.#liveFromMs = Date.now();
       this.#armQuiet();
       await (container.Config.Tty
         ? this.#readTerminal(response.body)
@@ -215,15 +218,24 @@ export class LogReader {
       this.#lastTimeMs = line.timeMs;
     }
     this.#sink.line(line, isStderr);
+    if (this.#liveFromMs !== undefined && line.timeMs >= this.#liveFromMs) {
+      // A container that never falls silent: the past is behind us all the same.
+      this.#follow();
+    }
+  }
+
+  #follow(): void {
+    this.#liveFromMs = undefined;
+    if (!this.#signal.aborted) {
+      this.#sink.state('following');
+    }
   }
 
   #armQuiet(): void {
     if (this.#quietTimer === undefined) {
       this.#quietTimer = setTimeout(() => {
         this.#quietTimer = undefined;
-        if (!this.#signal.aborted) {
-          this.#sink.state('following');
-        }
+        this.#follow();
       }, QUIET_MS);
       this.#quietTimer.unref();
     } else {

@@ -33,7 +33,7 @@ export class NodeTransport implements ApiTransport {
     outgoing.once('error', (error) => reject(this.#explain(error, request)));
     await this.#sendBody(outgoing, request, promise);
     const incoming = await promise;
-    return responseOf(incoming);
+    return responseOf(incoming, request.signal);
   }
 
   async upgrade(
@@ -48,12 +48,12 @@ export class NodeTransport implements ApiTransport {
     await this.#sendBody(outgoing, request, promise);
     const { incoming, socket, head } = await promise;
     if (socket === undefined) {
-      return { response: responseOf(incoming) };
+      return { response: responseOf(incoming, request.signal) };
     }
     if (head !== undefined && head.length > 0) {
       socket.unshift(head);
     }
-    return { duplex: duplexOf(incoming, socket) };
+    return { duplex: duplexOf(incoming, socket, request.signal) };
   }
 
   #start(request: ApiRequest, extra: Record<string, string>): ClientRequest {
@@ -164,32 +164,42 @@ function headersOf(incoming: IncomingMessage): Record<string, string> {
   );
 }
 
-function responseOf(incoming: IncomingMessage): ApiResponse {
+function responseOf(incoming: IncomingMessage, signal: AbortSignal | undefined): ApiResponse {
   return {
     status: incoming.statusCode ?? 0,
     headers: headersOf(incoming),
-    body: readBody(incoming),
+    body: readBody(incoming, signal),
   };
 }
 
-async function* readBody(incoming: Readable): AsyncGenerator<Uint8Array, void, void> {
+async function* readBody(
+  incoming: Readable,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
   try {
     for await (const chunk of incoming) {
       yield chunk as Buffer;
     }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new UnavailableError('the engine closed the connection', { cause: error });
   } finally {
     incoming.destroy();
   }
 }
 
-function duplexOf(incoming: IncomingMessage, socket: Socket): ApiDuplex {
+function duplexOf(
+  incoming: IncomingMessage,
+  socket: Socket,
+  signal: AbortSignal | undefined,
+): ApiDuplex {
   socket.setTimeout(0);
   socket.setNoDelay(true);
   // An error shows up in the reader and the writer; without a listener it would end the process.
   socket.on('error', () => {});
   return {
     headers: headersOf(incoming),
-    output: readBody(socket),
+    output: readBody(socket, signal),
     write: async (bytes) => {
       if (socket.destroyed || socket.writableEnded) {
         throw new UnavailableError('the connection is closed');

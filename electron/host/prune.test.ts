@@ -58,6 +58,34 @@ describe('disk.preview', () => {
     expect(items.find((item) => item.id === 'sha256:two')?.bytes).toBe(2000);
   });
 
+  it('includes what only containers in the list use, and leaves it when they are unticked', async () => {
+    await using page = await openPage((engine) => {
+      engine.addImage({ Id: 'sha256:app', RepoTags: ['app:1'] });
+      engine.addVolume('data');
+      engine.addContainer({
+        id: 'ended',
+        imageId: 'sha256:app',
+        state: 'exited',
+        mounts: [{ Type: 'volume', Name: 'data', Source: '/v', Destination: '/d', RW: true }],
+      });
+    });
+    const options = { allImages: true, allVolumes: true };
+    const kinds: DiskKind[] = ['images', 'volumes'];
+    const without = await page.client.call('disk.preview', { kinds, ...options });
+    expect(without.items).toEqual([]);
+    const { items } = await page.client.call('disk.preview', {
+      kinds: ['containers', ...kinds],
+      ...options,
+    });
+    expect(items.map((item) => item.id)).toEqual(['ended', 'sha256:app', 'data']);
+    await pruneAll(page, items.slice(1));
+    expect(page.engine.images.size).toBe(1);
+    expect(page.engine.volumes.size).toBe(1);
+    await pruneAll(page, items);
+    expect(page.engine.images.size).toBe(0);
+    expect(page.engine.volumes.size).toBe(0);
+  });
+
   it('leaves out what is too young', async () => {
     await using page = await openPage((engine) => {
       engine.addContainer({ id: 'old', state: 'exited', finishedAt: '2026-01-01T00:00:00Z' });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { pathSegment } from '../../engine/api/client/client.ts';
 import {
+  type ApiContainerListItem,
   type ApiDiskUsage,
   type ApiNetwork,
   containerInspectSchema,
@@ -53,6 +54,8 @@ function ago(ms: number, nowMs: number): string {
 
 class Preview {
   readonly items: PruneItem[] = [];
+  /** Containers in the list: what only they use can go too, since they go first. */
+  readonly #going = new Set<string>();
   readonly #usage: ApiDiskUsage;
   readonly #options: PreviewOptions;
   readonly #nowMs = Date.now();
@@ -75,6 +78,7 @@ class Preview {
     for (const container of this.#usage.Containers) {
       const endedMs = finishedAt.get(container.Id) ?? container.Created * 1000;
       if (ENDED_STATES.has(container.State) && this.#isOldEnough(endedMs)) {
+        this.#going.add(container.Id);
         const verb = container.State === 'created' ? 'created but never started' : 'ended';
         this.items.push({
           kind: 'containers',
@@ -87,11 +91,18 @@ class Preview {
     }
   }
 
+  /** What only containers of this list use. */
+  #reason(isFreed: boolean, otherwise: string): string {
+    return isFreed ? 'used only by containers in this list' : otherwise;
+  }
+
   images(): void {
-    const used = new Set(this.#usage.Containers.map((container) => container.ImageID));
+    const users = this.#usage.Containers;
+    const used = new Set(users.filter((it) => !this.#going.has(it.Id)).map((it) => it.ImageID));
+    const freed = new Set(users.map((it) => it.ImageID));
     for (const image of this.#usage.Images) {
       const isDangling = image.RepoTags.every((tag) => tag.includes('<none>'));
-      const isUsed = image.Containers > 0 || used.has(image.Id);
+      const isUsed = used.has(image.Id);
       const isWanted = isDangling || this.#options.allImages === true;
       if (!isUsed && isWanted && this.#isOldEnough(image.Created * 1000)) {
         this.items.push({
@@ -99,32 +110,47 @@ class Preview {
           id: image.Id,
           name: imageName(image),
           bytes: uniqueImageBytes(image),
-          reason: isDangling ? 'has no name, no container uses it' : 'no container uses it',
+          reason: this.#reason(
+            freed.has(image.Id),
+            isDangling ? 'has no name, no container uses it' : 'no container uses it',
+          ),
         });
       }
     }
   }
 
   volumes(): void {
+    const mounts = this.#usage.Containers.flatMap((it) =>
+      it.Mounts.map((mount) => ({ name: mount.Name, isGoing: this.#going.has(it.Id) })),
+    );
     for (const volume of this.#usage.Volumes) {
       const isAnonymous = isAnonymousVolume(volume);
       const isWanted = isAnonymous || this.#options.allVolumes === true;
-      const isUsed = (volume.UsageData?.RefCount ?? 0) > 0;
+      const users = mounts.filter((mount) => mount.name === volume.Name);
+      // References that no listed container explains (of a build, of another tool) keep it too.
+      const isFreed = users.length > 0 && users.every((mount) => mount.isGoing);
+      const isUsed = (volume.UsageData?.RefCount ?? 0) > (isFreed ? users.length : 0);
       if (!isUsed && isWanted && this.#isOldEnough(timeMs(volume.CreatedAt))) {
         this.items.push({
           kind: 'volumes',
           id: volume.Name,
           name: volume.Name,
           bytes: Math.max(0, volume.UsageData?.Size ?? 0),
-          reason: isAnonymous
-            ? 'has no name of its own, no container uses it'
-            : 'no container uses it',
+          reason: this.#reason(
+            isFreed,
+            isAnonymous ? 'has no name of its own, no container uses it' : 'no container uses it',
+          ),
         });
       }
     }
   }
 
-  networks(networks: readonly ApiNetwork[], usedNames: ReadonlySet<string>): void {
+  networks(networks: readonly ApiNetwork[], containers: readonly ApiContainerListItem[]): void {
+    const usedNames = new Set(
+      containers
+        .filter((it) => !this.#going.has(it.Id))
+        .flatMap((it) => Object.keys(it.NetworkSettings?.Networks ?? {})),
+    );
     for (const network of networks) {
       const isWanted = !PREDEFINED_NETWORKS.has(network.Name) && !usedNames.has(network.Name);
       if (isWanted && this.#isOldEnough(timeMs(network.Created))) {
@@ -154,13 +180,6 @@ class Preview {
       }
     }
   }
-}
-
-/** Names of the networks that any container, running or not, is configured for. */
-function usedNetworks(usage: ApiDiskUsage): Set<string> {
-  return new Set(
-    usage.Containers.flatMap((container) => Object.keys(container.NetworkSettings?.Networks ?? {})),
-  );
 }
 
 /** Serves `disk.preview`. */
@@ -197,7 +216,7 @@ export async function previewPrune(
       query: { all: 1 },
       signal,
     });
-    preview.networks(networks, usedNetworks({ ...usage, Containers: containers }));
+    preview.networks(networks, containers);
   }
   if (wants.has('buildCache')) {
     preview.buildCache();
