@@ -145,5 +145,5 @@ export async function openTerminal(
 
 /** Arguments: `line` cut at its spaces, then `more` as they are. */
 export function words(line: string, ...more: readonly string[]): string[] {
-  return [...line.split(' '), ...more];
+  return [...line.split(' ').filter(Boolean), ...more];
 }
