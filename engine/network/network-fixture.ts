@@ -47,9 +47,15 @@ export class NetworkFixture implements AsyncDisposable {
   /** A started service. */
   static async open(more: Partial<NetworkConfig> = {}): Promise<NetworkFixture> {
     const fixture = new NetworkFixture(await mkdtemp(join(tmpdir(), 'network-')), more);
-    await fixture.service.start();
-    await fixture.service.reconcile([]);
-    return fixture;
+    try {
+      await fixture.service.start();
+      await fixture.service.reconcile([]);
+      return fixture;
+    } catch (error) {
+      await fixture.service[Symbol.asyncDispose]();
+      await rm(fixture.#folder, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Device of the default bridge. */
