@@ -44,10 +44,8 @@ export class Exchange {
 
   /** True when nobody is left to answer. */
   get isClientGone(): boolean {
-    const { request } = this.#init;
-    return (
-      this.signal.aborted || request.socket.destroyed || (request.destroyed && !request.complete)
-    );
+    const { request, response } = this.#init;
+    return this.signal.aborted || response.destroyed || (request.destroyed && !request.complete);
   }
 
   get method(): string {
@@ -100,7 +98,8 @@ export class Exchange {
   body(): AsyncIterable<Uint8Array> {
     const { upgrade, request } = this.#init;
     if (upgrade === undefined) {
-      return request as AsyncIterable<Uint8Array>;
+      // A reader that stops early must not take the connection away from the answer.
+      return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
     }
     return (async function* whole(): AsyncGenerator<Uint8Array> {
       yield upgrade.body;
