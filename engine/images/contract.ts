@@ -341,7 +341,7 @@ export interface PullOptions {
 
 /** All images of one engine. */
 export interface ImageService extends AsyncDisposable {
-  /** Loads records, drops half-done work and unreferenced layers and blobs. Before anything else, after containers are loaded. */
+  /** Loads records, drops half-done work and unreferenced layers and blobs. Before anything else; needs no containers. */
   start(): Promise<void>;
 
   /**

@@ -98,11 +98,11 @@ export class Pusher {
     }
     lease.protectBlob(image.record.id);
     const layerIds = image.record.layers.map((layer) => shortId(layer.diffId));
+    // Whether the registry answers, and lets us in, is worth knowing before layers are packed.
+    const hasConfig = (await repository.statBlob(image.record.id, signal)) !== undefined;
     for (const id of layerIds.toReversed()) {
       progress.status(id, 'Preparing');
     }
-    // Whether the registry answers, and lets us in, is worth knowing before layers are packed.
-    const hasConfig = (await repository.statBlob(image.record.id, signal)) !== undefined;
     const seen = new Set<Digest>();
     const layers = await blobs.ensure(image, {
       lease,

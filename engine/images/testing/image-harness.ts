@@ -175,16 +175,18 @@ export class ImageHarness implements AsyncDisposable {
   static async open(
     options: {
       readonly from?: ImageHarness;
+      /** A folder to use and keep. */
+      readonly root?: string;
       readonly snapshots?: Snapshotter;
       readonly stallTimeoutMs?: number;
     } = {},
   ): Promise<ImageHarness> {
-    const root = options.from?.root ?? (await mkdtemp(join(tmpdir(), 'images-')));
+    const root = options.from?.root ?? options.root ?? (await mkdtemp(join(tmpdir(), 'images-')));
     const harness = new ImageHarness({
       root,
       content: await FileContentStore.open(join(root, 'content'), silentLogger),
       snapshots: options.snapshots ?? options.from?.snapshots ?? new FakeSnapshotter(),
-      isOwner: options.from === undefined,
+      isOwner: options.from === undefined && options.root === undefined,
       stallTimeoutMs: options.stallTimeoutMs,
     });
     await harness.service.start();
