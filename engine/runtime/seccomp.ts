@@ -101,6 +101,30 @@ export function parseSeccompProfile(text: string): SeccompProfile {
   return parsed.data;
 }
 
+/** `EPERM`, what Docker's policy answers to a call that it does not allow. */
+const DOCKER_ERRNO = 1;
+
+/**
+ * The default profile of the machine, answering as Docker's does: the file that Debian ships gives `ENOSYS` to unlisted
+ * calls and lists those that get `EPERM`; Docker gives `EPERM` to all of them (and the runtime `ENOSYS` to calls newer than
+ * the profile). Rules that then only repeat the default are left out, because each one costs time at every container start.
+ *
+ * @throws InvalidParameterError  not JSON, or not a profile
+ */
+export function parseDefaultSeccompProfile(text: string): SeccompProfile {
+  const profile = parseSeccompProfile(text);
+  if (profile.defaultAction !== 'SCMP_ACT_ERRNO') {
+    return profile;
+  }
+  const repeatsDefault = (rule: Rule): boolean =>
+    rule.action === profile.defaultAction && (rule.errnoRet ?? DOCKER_ERRNO) === DOCKER_ERRNO;
+  return {
+    ...profile,
+    defaultErrnoRet: DOCKER_ERRNO,
+    syscalls: (profile.syscalls ?? []).filter((rule) => !repeatsDefault(rule)),
+  };
+}
+
 function isKernelAtLeast(version: string, wanted: string): boolean {
   const [major = 0, minor = 0] = version.split(/[.-]/).map(Number);
   const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hostConfigSchema } from '../api/types/container.ts';
 import { ALL_CAPABILITIES } from './capabilities.ts';
 import type { MachineFacts, SpecInput } from './contract.ts';
+import { parseDefaultSeccompProfile } from './seccomp.ts';
 import { buildSpec, parseSecurityOptions, rlimits, type SpecSettings, specJson } from './spec.ts';
 
 const machine: MachineFacts = {
@@ -23,7 +24,13 @@ const PROFILE = {
   syscalls: [
     { names: ['read'], action: 'SCMP_ACT_ALLOW', args: [] },
     { names: ['mount'], action: 'SCMP_ACT_ALLOW', includes: { caps: ['CAP_SYS_ADMIN'] } },
-    { names: ['clone3'], action: 'SCMP_ACT_ERRNO', excludes: { caps: ['CAP_SYS_ADMIN'] } },
+    {
+      names: ['clone3'],
+      action: 'SCMP_ACT_ERRNO',
+      errnoRet: 38,
+      excludes: { caps: ['CAP_SYS_ADMIN'] },
+    },
+    { names: ['swapon'], action: 'SCMP_ACT_ERRNO', errnoRet: 1 },
     { names: ['ptrace'], action: 'SCMP_ACT_ALLOW', includes: { minKernel: '4.8' } },
     { names: ['future'], action: 'SCMP_ACT_ALLOW', includes: { minKernel: '99.0' } },
   ],
@@ -31,7 +38,7 @@ const PROFILE = {
 
 const settings: SpecSettings = {
   cgroupParent: '/gantry',
-  defaultSeccompProfile: JSON.stringify(PROFILE),
+  defaultSeccompProfile: parseDefaultSeccompProfile(JSON.stringify(PROFILE)),
   defaultAppArmorProfile: undefined,
   minOomScoreAdj: -1000,
 };
@@ -65,7 +72,11 @@ async function document(hostConfig: unknown = {}, more: Partial<SpecInput> = {})
     process: Record<string, unknown> & { capabilities: Record<string, string[]> };
     mounts: { destination: string; options: string[] }[];
     linux: {
-      seccomp?: { syscalls: { names: string[] }[]; architectures: string[] };
+      seccomp?: {
+        defaultErrnoRet?: number;
+        syscalls: { names: string[] }[];
+        architectures: string[];
+      };
       maskedPaths: string[];
       namespaces: { type: string; path?: string }[];
       resources: { memory?: Record<string, unknown>; pids?: unknown; devices: unknown[] };
@@ -81,6 +92,12 @@ describe('buildSpec', () => {
     const names = linux.seccomp?.syscalls.flatMap((rule) => rule.names);
     expect(names).toEqual(['read', 'clone3', 'ptrace']);
     expect(linux.seccomp?.architectures).toContain('SCMP_ARCH_X86_64');
+  });
+
+  it('seccomp › the default answers with EPERM and does not say so again for single calls', async () => {
+    const { seccomp } = (await document()).linux;
+    expect(seccomp?.defaultErrnoRet).toBe(1);
+    expect(seccomp?.syscalls.flatMap((rule) => rule.names)).not.toContain('swapon');
   });
 
   it('seccomp › follows an added capability', async () => {

@@ -5,14 +5,20 @@ import { effectiveCapabilities } from './capabilities.ts';
 import type { MachineFacts, SpecInput } from './contract.ts';
 import { hostDevices } from './devices.ts';
 import { containerResources } from './resources.ts';
-import { type OciSeccomp, ociSeccomp, parseSeccompProfile } from './seccomp.ts';
+import {
+  type OciSeccomp,
+  ociSeccomp,
+  parseDefaultSeccompProfile,
+  parseSeccompProfile,
+  type SeccompProfile,
+} from './seccomp.ts';
 
 /** Host paths and names that go into every document of this engine. */
 export interface SpecSettings {
   /** Cgroup below which containers live when nothing is said; absolute, such as `/gantry`. */
   readonly cgroupParent: string;
-  /** Text of the default seccomp profile in Docker's form; undefined: the machine has none. */
-  readonly defaultSeccompProfile: string | undefined;
+  /** The default seccomp profile; undefined: the machine has none. */
+  readonly defaultSeccompProfile: SeccompProfile | undefined;
   /** AppArmor profile for containers; undefined: none loaded. */
   readonly defaultAppArmorProfile: string | undefined;
   /** Upper end for oom_score_adj the engine may lower to; its own value. */
@@ -60,6 +66,8 @@ export interface SecurityOptions {
   /** 'default', 'unconfined' or a profile's name. */
   readonly appArmor: string;
   readonly areSystemPathsUnconfined: boolean;
+  /** The container may change its own cgroup. */
+  readonly hasWritableCgroups: boolean;
   /** SELinux labels are accepted and ignored with a warning. */
   readonly hasLabel: boolean;
 }
@@ -75,11 +83,16 @@ export function parseSecurityOptions(options: readonly string[]): SecurityOption
     seccomp: 'default',
     appArmor: 'default',
     areSystemPathsUnconfined: false,
+    hasWritableCgroups: false,
     hasLabel: false,
   };
   for (const option of options) {
     if (option === 'no-new-privileges') {
       result.hasNoNewPrivileges = true;
+      continue;
+    }
+    if (option === 'writable-cgroups') {
+      result.hasWritableCgroups = true;
       continue;
     }
     const match = /^([a-z-]+)[=:]([\s\S]*)$/.exec(option);
@@ -95,11 +108,7 @@ export function parseSecurityOptions(options: readonly string[]): SecurityOption
     } else if (key === 'systempaths' && value === 'unconfined') {
       result.areSystemPathsUnconfined = true;
     } else if (key === 'writable-cgroups' && (value === 'true' || value === 'false')) {
-      if (value === 'true') {
-        throw new InvalidParameterError(
-          'invalid --security-opt 2: "writable-cgroups=true" is not supported',
-        );
-      }
+      result.hasWritableCgroups = value === 'true';
     } else {
       throw new InvalidParameterError(`invalid --security-opt 2: "${option}"`);
     }
@@ -107,8 +116,12 @@ export function parseSecurityOptions(options: readonly string[]): SecurityOption
   return result;
 }
 
-function defaultMounts(input: SpecInput, isPrivileged: boolean): OciMount[] {
-  const cgroupMode = isPrivileged ? 'rw' : 'ro';
+function defaultMounts(
+  input: SpecInput,
+  isPrivileged: boolean,
+  hasWritableCgroups: boolean,
+): OciMount[] {
+  const cgroupMode = isPrivileged || hasWritableCgroups ? 'rw' : 'ro';
   const mounts: OciMount[] = [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     {
@@ -184,11 +197,14 @@ function chooseSeccomp(
   ) {
     return undefined;
   }
-  const text = security.seccomp === 'default' ? settings.defaultSeccompProfile : security.seccomp;
-  if (text === undefined) {
+  const profile =
+    security.seccomp === 'default'
+      ? settings.defaultSeccompProfile
+      : parseSeccompProfile(security.seccomp);
+  if (profile === undefined) {
     return undefined;
   }
-  return ociSeccomp(parseSeccompProfile(text), {
+  return ociSeccomp(profile, {
     capabilities,
     goArch: process.arch === 'x64' ? 'amd64' : process.arch,
     kernelVersion: machine.kernelVersion,
@@ -358,7 +374,9 @@ export async function buildSpec(
   const seccomp = chooseSeccomp(security, capabilities, hostConfig, machine, settings);
   const ownTargets = new Set(input.mounts.map((mount) => mount.target));
   const mounts = [
-    ...defaultMounts(input, isPrivileged).filter((mount) => !ownTargets.has(mount.destination)),
+    ...defaultMounts(input, isPrivileged, security.hasWritableCgroups).filter(
+      (mount) => !ownTargets.has(mount.destination),
+    ),
     ...input.mounts.map(({ type, source, target, options }) => ({
       destination: target,
       type,
@@ -422,12 +440,16 @@ const SECCOMP_PATHS: readonly string[] = [
   '/etc/containers/seccomp.json',
 ];
 
-/** Loads the default seccomp profile; undefined when the machine has none. */
-export async function loadDefaultSeccomp(): Promise<string | undefined> {
+/**
+ * Loads the default seccomp profile; undefined when the machine has none.
+ *
+ * @throws InvalidParameterError  the file is not a profile
+ */
+export async function loadDefaultSeccomp(): Promise<SeccompProfile | undefined> {
   for (const path of SECCOMP_PATHS) {
     const text = await readTextIfThere(path);
     if (text !== undefined) {
-      return text;
+      return parseDefaultSeccompProfile(text);
     }
   }
   return undefined;
