@@ -55,9 +55,10 @@ export async function inParallel<T>(
   width: number,
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
-  const queue = [...items];
+  const queue = items.values();
   const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+    // All workers take from the same iterator.
+    for (const item of queue) {
       await work(item);
     }
   };
