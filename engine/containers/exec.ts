@@ -165,6 +165,7 @@ export class Execs {
     size: { readonly rows: number; readonly columns: number },
   ): Promise<void> {
     const exec = this.#get(execId);
+    this.#assertActive(exec.container);
     const timeout = delay(START_WAIT_MS).then(() => {
       throw new SystemError('timeout waiting for exec session ready');
     });

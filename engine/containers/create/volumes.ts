@@ -79,7 +79,8 @@ async function withVolume(core: ContainerCore, mount: MountRecord): Promise<Moun
     name: volume.Name,
     driver: volume.Driver,
     source: volume.Mountpoint,
-    mode: mount.mode === '' ? 'z' : mount.mode,
+    // What the image declares has no mode; what was asked for has Docker's default.
+    mode: mount.mode === '' && mount.spec.Type !== undefined ? 'z' : mount.mode,
   };
 }
 

@@ -19,6 +19,7 @@ import { parseSignal, SIGKILL, SIGTERM } from '../signals.ts';
 import { formatTimeNs, nowNs, nowText, parseTimeNs } from '../times.ts';
 import { findExit } from './exit-record.ts';
 import { clearSandbox } from './network.ts';
+import { waitForHandler } from './readiness.ts';
 import { assertRemovable, destroy, removalError, removeLink } from './remove.ts';
 import { launch, releaseResources, StartFailure } from './start.ts';
 
@@ -323,6 +324,7 @@ export class Lifecycle {
    * @throws ConflictError  not running
    */
   async #signal(container: Container, signalNumber: number): Promise<boolean> {
+    await waitForHandler(container, signalNumber);
     return await this.#core.lock.run(container.id, async () => {
       const { record } = container;
       this.#core.assertRunning(container);

@@ -1,5 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { HostConfig } from '../../api/types/container.ts';
 import { EngineError, InvalidParameterError, messageOf, SystemError } from '../../base/errors.ts';
 import type { SpecInput } from '../../runtime/contract.ts';
 import type { LaunchResult, ShimClient, ShimConfig } from '../../runtime/shim/contract.ts';
@@ -60,6 +61,18 @@ function namespaceOf(core: ContainerCore, mode: string | undefined, kind: 'pid' 
   return `/proc/${other.record.state.pid}/ns/${kind}`;
 }
 
+/** In a network of its own a container may listen on low ports and ping without more capabilities. */
+function networkSysctls(hostConfig: HostConfig): Readonly<Record<string, string>> {
+  const isShared =
+    hostConfig.NetworkMode === 'host' || containerMode(hostConfig.NetworkMode) !== undefined;
+  return isShared
+    ? {}
+    : {
+        'net.ipv4.ip_unprivileged_port_start': '0',
+        'net.ipv4.ping_group_range': '0 2147483647',
+      };
+}
+
 async function specInput(
   core: ContainerCore,
   container: Container,
@@ -102,7 +115,7 @@ async function specInput(
     ipcNamespace: namespaceOf(core, hostConfig.IpcMode, 'ipc'),
     utsNamespace: hostConfig.UTSMode === 'host' ? 'host' : 'private',
     initPath: hasInit ? core.settings.initPath : undefined,
-    networkSysctls: {},
+    networkSysctls: networkSysctls(hostConfig),
   };
 }
 
