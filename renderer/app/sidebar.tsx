@@ -17,7 +17,10 @@ export function Sidebar() {
     networks: useNetworks()?.items.length,
   };
   return (
-    <div className="flex w-54 shrink-0 flex-col border-r border-line bg-sunken">
+    <aside
+      aria-label={text.product}
+      className="flex w-54 shrink-0 flex-col border-r border-line bg-sunken"
+    >
       <div className="flex h-14 shrink-0 items-center gap-2.5 px-4">
         <Logo />
         <span className="text-base font-semibold tracking-[-0.015em]">{text.product}</span>
@@ -25,13 +28,16 @@ export function Sidebar() {
       <div className="px-3 pb-3">
         <button
           type="button"
-          aria-label={text.openPalette}
+          aria-keyshortcuts="Control+K"
+          title={text.openPalette}
           onClick={() => ui.setState({ isPaletteOpen: true })}
           className="flex h-8 w-full items-center gap-2 rounded-sm border border-line-strong bg-surface px-2.5 text-sm text-ink-3 shadow-tiny hover:text-ink-2"
         >
           <Search aria-hidden className="size-3.5" />
           <span className="flex-1 text-left">{text.paletteHint}</span>
-          <Kbd keys={`${MOD_KEY}+K`} />
+          <span aria-hidden className="flex">
+            <Kbd keys={`${MOD_KEY}+K`} />
+          </span>
         </button>
       </div>
       <nav aria-label={text.navigation} className="flex flex-1 flex-col gap-0.5 px-3">
@@ -68,7 +74,7 @@ export function Sidebar() {
           </NavLink>
         ))}
       </nav>
-    </div>
+    </aside>
   );
 }
 

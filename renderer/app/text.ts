@@ -12,7 +12,7 @@ export const text = {
     settings: 'Settings',
   },
   openPalette: 'Search or run a command',
-  paletteHint: 'Search…',
+  paletteHint: 'Search or run',
   status: {
     label: 'Status',
     connecting: 'Connecting…',

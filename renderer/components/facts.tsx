@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { CopyButton } from './copy-button.tsx';
 import { cx } from './cx.ts';
+import { text } from './text.ts';
 
 /** A titled block of a details page. */
 export function Section({
@@ -18,7 +19,7 @@ export function Section({
       className="overflow-hidden rounded-md border border-line bg-surface"
     >
       <header className="flex h-9 items-center justify-between gap-3 border-b border-line bg-sunken px-3">
-        <h3 className="text-xs font-semibold text-ink-2">{title}</h3>
+        <h2 className="text-xs font-semibold text-ink-2">{title}</h2>
         {aside}
       </header>
       {children}
@@ -48,9 +49,13 @@ export function Facts({ facts }: { readonly facts: readonly Fact[] }) {
               fact.isMono === true ? 'font-mono text-xs' : 'text-sm',
             )}
           >
-            {fact.value}
+            <span className="flex min-w-0 items-center gap-3">
+              <span className="min-w-0 flex-1">{fact.value}</span>
+              {fact.copy !== undefined && (
+                <CopyButton value={fact.copy} label={`${text.copy} ${fact.label}`} />
+              )}
+            </span>
           </dd>
-          {fact.copy !== undefined && <CopyButton value={fact.copy} label={`Copy ${fact.label}`} />}
         </div>
       ))}
     </dl>

@@ -78,7 +78,7 @@ export function Menu({
   readonly children: ReactElement<Record<string, unknown>>;
 }) {
   return (
-    <Base.Root modal={false}>
+    <Base.Root>
       <Base.Trigger render={children} />
       <Base.Portal>
         <Base.Positioner align={align} sideOffset={4} className="z-60 outline-none">
@@ -104,7 +104,6 @@ export function FloatingMenu({
 }) {
   return (
     <Base.Root
-      modal={false}
       open={anchor !== undefined}
       onOpenChange={(open) => {
         if (!open) {

@@ -42,5 +42,7 @@ export const text = {
     collapse: (label: string) => `Collapse ${label}`,
     expand: (label: string) => `Expand ${label}`,
     bulk: 'Actions for the selection',
+    actions: 'Actions',
+    selection: 'Selection',
   },
 } as const;

@@ -14,7 +14,6 @@ function show(type: 'success' | 'error' | 'info', title: string, options: ToastO
   manager.add({
     title,
     type,
-    priority: type === 'error' ? 'high' : 'low',
     timeout: type === 'error' ? 12_000 : 5000,
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.action === undefined

@@ -17,6 +17,31 @@ export function styleSafeDocument(base: Document): Document {
   });
 }
 
+/**
+ * Runs `work` while the real document creates such elements too: one part of the widget takes it whatever document it
+ * was given, when it is opened.
+ */
+export function withSafeStyles(base: Document, work: () => void): void {
+  const create = base.createElement.bind(base);
+  const plain = new Proxy(base, {
+    get: (target, property) => {
+      const value: unknown =
+        property === 'createElement' ? create : Reflect.get(target, property, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+    set: (target, property, value) => Reflect.set(target, property, value, target),
+  });
+  Object.defineProperty(base, 'createElement', {
+    configurable: true,
+    value: (tag: string) => createElement(plain, tag),
+  });
+  try {
+    work();
+  } finally {
+    Reflect.deleteProperty(base, 'createElement');
+  }
+}
+
 function createElement(base: Document, tag: string): HTMLElement {
   if (tag.toLowerCase() === 'style') {
     return createStyle(base);

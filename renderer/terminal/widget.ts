@@ -3,7 +3,7 @@ import { SearchAddon } from '@xterm/addon-search';
 import { Unicode11Addon } from '@xterm/addon-unicode11';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
-import { styleSafeDocument } from './style-document.ts';
+import { styleSafeDocument, withSafeStyles } from './style-document.ts';
 import { onThemeChange, terminalTheme } from './theme.ts';
 
 /** A terminal on the page. Dispose of it when its element goes. */
@@ -40,7 +40,7 @@ export function createTerminal(element: HTMLElement, fontSizePx: number): Termin
   terminal.loadAddon(search);
   terminal.loadAddon(new Unicode11Addon());
   terminal.unicode.activeVersion = '11';
-  terminal.open(element);
+  withSafeStyles(document, () => terminal.open(element));
   const doFit = (): void => {
     if (element.clientWidth > 0 && element.clientHeight > 0) {
       fit.fit();

@@ -21,6 +21,8 @@ import { GroupRow, ItemRow, ROW_HEIGHT_PX } from './list-row.tsx';
 import { setSelected } from './list-store.ts';
 import type { ListColumn, ListPageProps } from './list-types.ts';
 
+const HEADER_HEIGHT_PX = 32;
+
 interface OpenMenu {
   readonly label: string;
   readonly actions: readonly Action[];
@@ -43,6 +45,8 @@ export function ListGrid<T>(
     getScrollElement: () => scrollRef.current,
     estimateSize: () => ROW_HEIGHT_PX,
     overscan: 8,
+    // The header sticks to the top of the scrolled area and moves the rows down by its height.
+    scrollPaddingEnd: HEADER_HEIGHT_PX,
     getItemKey: (index) => rows[index]?.key ?? index,
     initialOffset: store.getState().scrollTopPx,
   });
@@ -191,33 +195,36 @@ export function ListGrid<T>(
         onKeyDown={onKeyDown}
         className="flex min-h-0 flex-1 flex-col overflow-hidden"
       >
-        <div
-          role="row"
-          aria-rowindex={1}
-          className="grid h-8 shrink-0 items-center border-b border-line bg-sunken text-xs text-ink-3 [scrollbar-gutter:stable]"
-          style={{ gridTemplateColumns: template, overflowY: 'hidden' }}
-        >
-          <div role="columnheader" aria-label={text.list.selectAll} className="flex justify-center">
-            {itemKeys.length > 0 && (
-              <Checkbox
-                label={text.list.selectAll}
-                isChecked={selectedShown === itemKeys.length}
-                isIndeterminate={selectedShown > 0 && selectedShown < itemKeys.length}
-                onChange={(isChecked) => setSelected(store, itemKeys, isChecked)}
+        <div ref={scrollRef} className="min-h-0 flex-1 overflow-y-auto">
+          <div
+            role="row"
+            aria-rowindex={1}
+            className="sticky top-0 z-2 grid h-8 items-center border-b border-line bg-sunken text-xs text-ink-3"
+            style={{ gridTemplateColumns: template }}
+          >
+            <div role="columnheader" className="flex justify-center">
+              <span className="sr-only">{text.list.selection}</span>
+              {itemKeys.length > 0 && (
+                <Checkbox
+                  label={text.list.selectAll}
+                  isChecked={selectedShown === itemKeys.length}
+                  isIndeterminate={selectedShown > 0 && selectedShown < itemKeys.length}
+                  onChange={(isChecked) => setSelected(store, itemKeys, isChecked)}
+                />
+              )}
+            </div>
+            {columns.map((column) => (
+              <ColumnHeader
+                key={column.id}
+                column={column}
+                sort={sort}
+                onSortChange={props.onSortChange}
               />
-            )}
+            ))}
+            <div role="columnheader">
+              <span className="sr-only">{text.list.actions}</span>
+            </div>
           </div>
-          {columns.map((column) => (
-            <ColumnHeader
-              key={column.id}
-              column={column}
-              sort={sort}
-              onSortChange={props.onSortChange}
-            />
-          ))}
-          <div role="columnheader" aria-label={text.list.bulk} />
-        </div>
-        <div ref={scrollRef} className="min-h-0 flex-1 overflow-y-auto [scrollbar-gutter:stable]">
           <div
             role="rowgroup"
             className="relative w-full"

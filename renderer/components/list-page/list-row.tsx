@@ -132,10 +132,7 @@ function ItemRowView<T>({
       ))}
       <div role="gridcell" className="flex h-full items-center justify-end gap-0.5 pr-3">
         {quickActions?.(item).map((action) => (
-          <span
-            key={action.id}
-            className="flex opacity-0 focus-within:opacity-100 group-hover/row:opacity-100 group-focus-visible/row:opacity-100"
-          >
+          <span key={action.id} className="flex">
             {action.icon !== undefined && (
               <IconButton
                 size="sm"
@@ -203,7 +200,6 @@ export function GroupRow<T>({
     <div
       role="row"
       aria-rowindex={index + 2}
-      aria-expanded={!isCollapsed}
       aria-label={label}
       data-key={rowKey}
       tabIndex={tabIndex}
@@ -277,10 +273,7 @@ export function GroupRow<T>({
         {quickActions.map(
           (action) =>
             action.icon !== undefined && (
-              <span
-                key={action.id}
-                className="flex opacity-0 focus-within:opacity-100 group-hover/row:opacity-100"
-              >
+              <span key={action.id} className="flex">
                 <IconButton
                   size="sm"
                   label={`${action.label} ${label}`}

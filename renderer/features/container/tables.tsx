@@ -100,9 +100,6 @@ function PairTable({
         {shown.map((row) => (
           <PairRow key={row.name} row={row} isMasked={isMasked(row.name)} />
         ))}
-        {shown.length === 0 && (
-          <div className="px-3 py-3 text-sm text-ink-3">{text.inspect.none}</div>
-        )}
       </dl>
     </Section>
   );
@@ -116,18 +113,20 @@ function PairRow({ row, isMasked }: { readonly row: Row; readonly isMasked: bool
       <dt className="w-64 shrink-0 select-text break-words font-mono text-xs text-ink-2">
         {row.name}
       </dt>
-      <dd className="min-w-0 flex-1 select-text break-all font-mono text-xs text-ink">
-        {hidden ? <span className="text-ink-3">{MASK}</span> : row.value}
+      <dd className="flex min-w-0 flex-1 items-center gap-3 font-mono text-xs text-ink">
+        <span className="min-w-0 flex-1 select-text break-all">
+          {hidden ? <span className="text-ink-3">{MASK}</span> : row.value}
+        </span>
+        {isMasked && (
+          <IconButton
+            size="sm"
+            label={hidden ? `${text.inspect.show} ${row.name}` : `${text.inspect.hide} ${row.name}`}
+            icon={hidden ? Eye : EyeOff}
+            onClick={() => setIsShown(!isShown)}
+          />
+        )}
+        <CopyButton value={row.value} label={`${text.inspect.copy} ${row.name}`} />
       </dd>
-      {isMasked && (
-        <IconButton
-          size="sm"
-          label={hidden ? `${text.inspect.show} ${row.name}` : `${text.inspect.hide} ${row.name}`}
-          icon={hidden ? Eye : EyeOff}
-          onClick={() => setIsShown(!isShown)}
-        />
-      )}
-      <CopyButton value={row.value} label={`${text.inspect.copy} ${row.name}`} />
     </div>
   );
 }

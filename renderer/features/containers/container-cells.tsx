@@ -2,7 +2,7 @@ import type {
   ContainerPort,
   ContainerSummary,
 } from '../../../electron/contract/container-channels.ts';
-import { Badge, Dot } from '../../components/badge.tsx';
+import { Dot } from '../../components/badge.tsx';
 import { formatDuration, formatMemory, formatPercent } from '../../components/format.ts';
 import { Tooltip } from '../../components/tooltip.tsx';
 import { openExternal } from '../../data/bridge.ts';
@@ -16,17 +16,19 @@ import { text } from './text.ts';
 export function StateCell({ container }: { readonly container: ContainerSummary }) {
   const view = stateView(container, usePending(container.id));
   const restarts = container.restartCount ?? 0;
+  const details = [
+    container.state === 'running' && container.health !== 'none' && container.health !== 'unhealthy'
+      ? text.health[container.health].toLowerCase()
+      : '',
+    restarts > 0 ? text.restarts(restarts) : '',
+  ].filter((detail) => detail !== '');
   return (
     <span className="flex min-w-0 items-center gap-2">
       <Dot tone={view.tone} isLive={view.isLive} />
-      <span className="truncate text-ink">{view.label}</span>
-      {container.state === 'running' && container.health === 'healthy' && (
-        <Badge tone="ok">{text.health.healthy}</Badge>
-      )}
-      {container.state === 'running' && container.health === 'starting' && (
-        <Badge tone="warn">{text.health.starting}</Badge>
-      )}
-      {restarts > 0 && <Badge tone="warn">{text.restarts(restarts)}</Badge>}
+      <span className="truncate text-ink">
+        {view.label}
+        {details.length > 0 && <span className="text-ink-3"> {details.join(', ')}</span>}
+      </span>
     </span>
   );
 }
@@ -53,7 +55,8 @@ export function PortsCell({
           <a
             key={link.key}
             href={url}
-            aria-label={text.openPort(url.replace(/^https?:\/\/|\/$/g, ''))}
+            aria-label={text.openPort(link.label)}
+            title={url}
             target="_blank"
             rel="noopener noreferrer"
             tabIndex={tabIndex}

@@ -25,7 +25,7 @@ import {
 } from './container-cells.tsx';
 import { RemoveDialog, type RemoveRequest, RenameDialog } from './container-dialogs.tsx';
 import { bulkActions, containerActions, projectActions, quickActions } from './container-menu.ts';
-import { isActive, portLinks, stateRank } from './container-state.ts';
+import { isActive, stateRank } from './container-state.ts';
 import { text } from './text.ts';
 
 const store = createListStore();
@@ -49,7 +49,10 @@ const groupOf = (container: ContainerSummary): GroupRef | undefined =>
 function groupSummary(containers: readonly ContainerSummary[]): ReactNode {
   return (
     <span className="nums shrink-0 text-xs text-ink-3">
-      {text.projectRunning(containers.filter(isActive).length, containers.length)}
+      {text.projectRunning(
+        containers.filter((container) => container.state === 'running').length,
+        containers.length,
+      )}
     </span>
   );
 }
@@ -95,7 +98,7 @@ export function ContainersPage() {
       {
         id: 'name',
         label: text.columns.name,
-        width: 'minmax(180px, 2.2fr)',
+        width: 'minmax(170px, 2.1fr)',
         sortValue: getLabel,
         render: (container) => (
           <span className="truncate font-medium text-ink">{container.name}</span>
@@ -104,14 +107,14 @@ export function ContainersPage() {
       {
         id: 'state',
         label: text.columns.state,
-        width: 'minmax(130px, 1.4fr)',
+        width: 'minmax(150px, 1.3fr)',
         sortValue: stateRank,
         render: (container) => <StateCell container={container} />,
       },
       {
         id: 'image',
         label: text.columns.image,
-        width: 'minmax(120px, 1.8fr)',
+        width: 'minmax(120px, 1.7fr)',
         sortValue: (container) => container.image,
         render: (container) => (
           <span className="truncate text-ink-2" title={container.image}>
@@ -122,7 +125,7 @@ export function ContainersPage() {
       {
         id: 'ports',
         label: text.columns.ports,
-        width: 'minmax(100px, 1.2fr)',
+        width: 'minmax(138px, 1.1fr)',
         sortValue: (container) =>
           container.ports.find((port) => port.hostPort !== undefined)?.hostPort,
         render: (container, tabIndex) => (
@@ -132,12 +135,11 @@ export function ContainersPage() {
             tabIndex={tabIndex}
           />
         ),
-        renderGroup: (containers) => <ProjectPorts containers={containers} />,
       },
       {
         id: 'cpu',
         label: text.columns.cpu,
-        width: '76px',
+        width: '72px',
         align: 'end',
         isDescendingFirst: true,
         sortValue: (container) =>
@@ -159,7 +161,7 @@ export function ContainersPage() {
       {
         id: 'uptime',
         label: text.columns.uptime,
-        width: '92px',
+        width: '88px',
         align: 'end',
         isDescendingFirst: true,
         sortValue: (container) =>
@@ -232,9 +234,4 @@ export function ContainersPage() {
       <RenameDialog container={renaming} onClose={() => setRenaming(undefined)} />
     </>
   );
-}
-
-function ProjectPorts({ containers }: { readonly containers: readonly ContainerSummary[] }) {
-  const count = containers.reduce((sum, container) => sum + portLinks(container.ports).length, 0);
-  return count === 0 ? null : <span className="nums text-ink-3">{count}</span>;
 }

@@ -38,10 +38,10 @@ export const text = {
     killing: 'Killing…',
     removing: 'Removing…',
   },
-  health: { starting: 'Health starting', healthy: 'Healthy', unhealthy: 'Unhealthy' },
+  health: { starting: 'Health pending', healthy: 'Healthy', unhealthy: 'Unhealthy' },
   restarts: (count: number) => `${count} ${count === 1 ? 'restart' : 'restarts'}`,
   projectRunning: (running: number, total: number) => `${running} of ${total} running`,
-  openPort: (address: string) => `Open ${address} in the browser`,
+  openPort: (port: string) => `${port}, open in the browser`,
   morePorts: (count: number) => `+${count}`,
   actions: {
     open: 'Open',

@@ -86,7 +86,7 @@ export const text = {
     yes: 'Yes',
     no: 'No',
     containers: 'Containers',
-    containerColumns: { name: 'Container', ip: 'Address', state: 'State', action: '' },
+    containerColumns: { name: 'Container', ip: 'Address', state: 'State', action: 'Disconnect' },
     nobody: 'No container is connected.',
     running: 'Running',
     stopped: 'Stopped',

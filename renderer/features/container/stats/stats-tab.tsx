@@ -160,7 +160,7 @@ function Panel({ title, value, note, lines, timesSec, format, minMax }: PanelPro
     <section aria-label={title} className="rounded-md border border-line bg-surface">
       <header className="flex items-start justify-between gap-4 px-4 pt-3">
         <div className="min-w-0">
-          <h3 className="text-xs font-medium text-ink-3">{title}</h3>
+          <h2 className="text-xs font-medium text-ink-3">{title}</h2>
           <p className="nums text-lg font-semibold tracking-[-0.01em]">{value}</p>
           <p className="nums truncate text-xs text-ink-3">{note}</p>
         </div>

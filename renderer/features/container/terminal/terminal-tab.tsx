@@ -96,7 +96,7 @@ export function TerminalTab({ container }: { readonly container: ContainerSummar
   return (
     <div className="flex min-h-0 flex-1 flex-col">
       <div className="flex h-10 shrink-0 items-center gap-1 border-b border-line bg-sunken px-4">
-        <div role="tablist" aria-label={text.terminal.sessions} className="flex min-w-0 gap-1">
+        <div role="group" aria-label={text.terminal.sessions} className="flex min-w-0 gap-1">
           {panes.map((pane) => (
             <PaneTab
               key={pane.key}
@@ -193,8 +193,7 @@ function PaneTab({
     >
       <button
         type="button"
-        role="tab"
-        aria-selected={isActive}
+        aria-pressed={isActive}
         onClick={onSelect}
         className="flex h-7 min-w-0 items-center gap-1.5 rounded-sm px-2 font-mono"
       >
