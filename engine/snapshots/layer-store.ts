@@ -48,6 +48,7 @@ export class LayerStore implements AsyncDisposable {
   readonly #childCounts = new Map<ChainId, number>();
   readonly #bootId: string;
   readonly #removals = new Set<Promise<void>>();
+  readonly #published = new WeakSet<PendingLayer>();
   #unsynced = new Set<string>();
   #nextLink = 1;
 
@@ -141,12 +142,15 @@ export class LayerStore implements AsyncDisposable {
     const tree = join(folder, 'fs');
     await mkdir(folder, { mode: 0o711 });
     await mkdir(tree, { mode: 0o755 });
-    return {
+    const pending: PendingLayer = {
       tree,
       [Symbol.asyncDispose]: async () => {
-        await this.removeTree(folder);
+        if (!this.#published.has(pending)) {
+          await this.removeTree(folder);
+        }
       },
     };
+    return pending;
   }
 
   /**
@@ -175,6 +179,7 @@ export class LayerStore implements AsyncDisposable {
     const marker = `${hex}.${this.#bootId}`;
     await writeFile(join(this.root, 'unsynced', marker), '');
     await rename(folder, join(this.root, 'layers', hex));
+    this.#published.add(pending);
     this.#unsynced.add(marker);
     this.#add(record);
     return infoOf(record);

@@ -156,6 +156,31 @@ export function snapshotterSuite(driver: Snapshotter['driver']): void {
       expect(await readdir(join(tree, 'usr/lib'))).toEqual(['x']);
     });
 
+    test('makes devices and keeps attributes, but not those that speak to the driver', async () => {
+      const layer = await apply([
+        { name: 'null', type: '3', device: [1, 3], mode: 0o666 },
+        { name: 'fifo', type: '6' },
+        {
+          name: 'file',
+          pax: {
+            'SCHILY.xattr.user.note': 'hello',
+            'SCHILY.xattr.trusted.overlay.redirect': '/etc',
+          },
+        },
+      ]);
+      const tree = await mountNew('c', layer.chainId);
+      const device = await lstat(join(tree, 'null'));
+      expect([device.isCharacterDevice(), device.rdev, device.mode & 0o777]).toEqual([
+        true,
+        0x103,
+        0o666,
+      ]);
+      expect((await lstat(join(tree, 'fifo'))).isFIFO()).toBe(true);
+      const tar = (await collectBytes(snapshots.layerTar(layer.chainId))).toString('latin1');
+      expect(tar).toContain('SCHILY.xattr.user.note=hello\n');
+      expect(tar).not.toContain('overlay');
+    });
+
     test('a folder made anew after its whiteout does not show what was in it', async () => {
       const base = await apply(BASE);
       const layer = await apply(
