@@ -27,6 +27,8 @@ export interface ContentStore {
   put(data: Uint8Array): Promise<Digest>;
   remove(digest: Digest): Promise<void>;
   list(): AsyncIterable<{ readonly digest: Digest; readonly sizeBytes: number }>;
+  /** Drops unfinished ingests that nobody holds. @returns bytes freed */
+  sweepIngests(): Promise<number>;
   /** Everything put so far survives a power cut once this returns. */
   sync(): Promise<void>;
 }

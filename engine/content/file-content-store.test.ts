@@ -121,6 +121,17 @@ describe('ingest', () => {
     await (await second)[Symbol.asyncDispose]();
   });
 
+  it('is dropped by a sweep unless somebody holds it', async () => {
+    {
+      await using ingest = await store.ingest('left');
+      await ingest.write(Buffer.from('left'));
+    }
+    await using held = await store.ingest('held');
+    await held.write(Buffer.from('held'));
+    expect(await store.sweepIngests()).toBe(4);
+    expect(await held.commit({})).toBe(digestOf(Buffer.from('held')));
+  });
+
   it('is forgotten after a day', async () => {
     {
       await using ingest = await store.ingest('old');

@@ -244,15 +244,8 @@ export class FileContentStore implements ContentStore, IngestHome {
   async find(
     digest: Digest,
   ): Promise<{ readonly digest: Digest; readonly sizeBytes: number } | undefined> {
-    try {
-      const { size } = await stat(this.pathOf(digest));
-      return { digest, sizeBytes: size };
-    } catch (error) {
-      if (isMissing(error)) {
-        return undefined;
-      }
-      throw error;
-    }
+    const found = await statIfThere(this.pathOf(digest));
+    return found === undefined ? undefined : { digest, sizeBytes: found.size };
   }
 
   async *read(
@@ -363,6 +356,21 @@ export class FileContentStore implements ContentStore, IngestHome {
     }
   }
 
+  async sweepIngests(): Promise<number> {
+    let freedBytes = 0;
+    for (const name of await listIfThere(this.#ingests)) {
+      if (!/^[0-9a-f]{64}$/.test(name) || this.#locks.isHeld(name)) {
+        continue;
+      }
+      using lock = await this.#locks.acquire(name);
+      void lock;
+      const path = join(this.#ingests, name);
+      freedBytes += (await statIfThere(path))?.size ?? 0;
+      await rm(path, { force: true });
+    }
+    return freedBytes;
+  }
+
   async sync(): Promise<void> {
     const paths = [...this.#unsynced];
     if (paths.length === 0) {
@@ -375,6 +383,17 @@ export class FileContentStore implements ContentStore, IngestHome {
     for (const path of paths) {
       this.#unsynced.delete(path);
     }
+  }
+}
+
+async function statIfThere(path: string): Promise<{ readonly size: number } | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw error;
   }
 }
 

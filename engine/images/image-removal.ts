@@ -291,7 +291,7 @@ export class ImageRemoval {
         }
         await this.#pruneOne(image, isDanglingOnly, deleted);
       }
-      await this.#keeper.sweep();
+      await this.#keeper.sweep({ hasIngests: true });
       const reclaimedBytes = this.#keeper.freedBytes - freedBefore;
       this.#events.publish({
         type: 'image',

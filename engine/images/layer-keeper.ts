@@ -254,8 +254,10 @@ export class LayerKeeper {
   /**
    * Removes every layer and blob that nothing refers to, whoever left it. Blobs wait while leases are open: their
    * holders may be about to refer to some.
+   *
+   * @param hasIngests  unfinished downloads go too, which a later pull could have resumed
    */
-  async sweep(): Promise<void> {
+  async sweep(options: { readonly hasIngests?: boolean } = {}): Promise<void> {
     await this.collect();
     await this.#collecting.run('layers', async () => {
       const known = new Set<ChainId>();
@@ -275,6 +277,9 @@ export class LayerKeeper {
         digests.push(blob.digest);
       }
       await this.#removeBlobs(digests);
+      if (options.hasIngests === true) {
+        this.freedBytes += await this.#content.sweepIngests();
+      }
     });
   }
 

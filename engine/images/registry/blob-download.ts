@@ -140,7 +140,12 @@ export class BlobDownloader {
         }
         fruitless = ingest.offset > startOffset || isMismatch ? 1 : fruitless + 1;
         const isOver = fruitless >= MAX_FRUITLESS_ATTEMPTS || attempt >= MAX_ATTEMPTS;
-        if (isOver || (!isMismatch && !isWorthRetrying(error))) {
+        const isHopeless = !isMismatch && !isWorthRetrying(error);
+        if (isHopeless) {
+          // A refusal or a full disk: the bytes are of no use and only take room.
+          await ingest.reset();
+        }
+        if (isOver || isHopeless) {
           throw error;
         }
         const delayMs = Math.min(this.#backoffMs * 2 ** (fruitless - 1), MAX_BACKOFF_MS);
