@@ -21,7 +21,7 @@ export function cgroupDir(path: string, controller: string, machine: MachineFact
     : join(MOUNT_POINT, controller, path);
 }
 
-/** All folders of a container's cgroup: one on v2, one for each controller on v1. */
+/** All folders of a container's cgroup: one on v2; on v1 one for each controller and, on hybrid machines, the unified one. */
 export function cgroupDirs(path: string, machine: MachineFacts): string[] {
   if (machine.cgroupVersion === 2) {
     return [join(MOUNT_POINT, path)];
@@ -29,11 +29,10 @@ export function cgroupDirs(path: string, machine: MachineFacts): string[] {
   const folders = [...machine.controllers].map((controller) =>
     controller.startsWith('name=') ? controller.slice('name='.length) : controller,
   );
-  return folders
-    .filter(
-      (name) => /^[a-z_]+$/.test(name) && !['rw', 'ro', 'xattr', 'clone_children'].includes(name),
-    )
-    .map((name) => join(MOUNT_POINT, name, path));
+  const known = folders.filter(
+    (name) => /^[a-z_]+$/.test(name) && !['rw', 'ro', 'xattr', 'clone_children'].includes(name),
+  );
+  return [...known, 'unified'].map((name) => join(MOUNT_POINT, name, path));
 }
 
 /** File with the count of OOM kills, for the shim. */

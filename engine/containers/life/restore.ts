@@ -95,7 +95,7 @@ export class Restorer {
       if (wasRunning || hasRunFolder) {
         await this.#lifecycle.settleMissedExit(container);
       }
-      if (record.hostConfig.AutoRemove === true && record.hasBeenStarted) {
+      if (record.hostConfig.AutoRemove === true) {
         await this.#lifecycle.finishRemoval(container);
       }
     } catch (error) {

@@ -1,5 +1,5 @@
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../testing/fake-engine.ts';
 import { RealEngine, textOf } from '../testing/real-engine.ts';
@@ -24,6 +24,11 @@ describe('a process', () => {
     const mounts = await readFile('/proc/self/mountinfo', 'utf8');
     expect(mounts).not.toContain(id);
     await expect(stat(join(engine.dir, 'run', id))).rejects.toThrow('ENOENT');
+    const parent = `gantry-test-${basename(engine.dir)}`;
+    for (const group of ['.', ...(await readdir('/sys/fs/cgroup'))]) {
+      const folder = join('/sys/fs/cgroup', group, parent, id);
+      await expect(stat(folder), folder).rejects.toThrow(/ENOENT|ENOTDIR/);
+    }
     const { State } = await engine.containers.inspect(id);
     expect(State).toMatchObject({ Status: 'exited', ExitCode: 3, OOMKilled: false });
   });
