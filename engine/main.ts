@@ -1,13 +1,22 @@
 import { writeSync } from 'node:fs';
+import { enableCompileCache, flushCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { messageOf } from './base/errors.ts';
 import { jsonLogger, type LogLevel } from './base/logger.ts';
-import { type EngineConfig, FLAG_NAMES, parseConfig } from './config.ts';
-import { startDaemon } from './daemon.ts';
+import type { EngineConfig } from './config.ts';
+
+// Compiled code is kept beside the sources, whose owner it shares, and halves the time of the next start. What is loaded
+// before this line is not kept, hence the late imports.
+enableCompileCache(fileURLToPath(new URL('../build/compile-cache', import.meta.url)));
+const { FLAG_NAMES, parseConfig } = await import('./config.ts');
+const { startDaemon } = await import('./daemon.ts');
 
 const USAGE = `Usage: npm run engine -- [flags]
 Flags: ${FLAG_NAMES.join(' ')}`;
 /** A stop that takes longer is ended by force; containers go on either way. */
 const STOP_DEADLINE_MS = 20_000;
+/** Writing compiled code takes a moment, which the first requests need not share. */
+const FLUSH_DELAY_MS = 5_000;
 
 function fail(error: unknown): never {
   console.error(`gantry engine: ${messageOf(error)}\n${USAGE}`);
@@ -50,6 +59,7 @@ process.on('unhandledRejection', (error) => {
 try {
   const daemon = await startDaemon(config, logger);
   logger.info('engine ready', { hosts: config.hosts, startupMs: Math.round(performance.now()) });
+  setTimeout(flushCompileCache, FLUSH_DELAY_MS).unref();
   const stop = (signal: NodeJS.Signals): void => {
     logger.info('stopping', { signal });
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
