@@ -66,6 +66,8 @@ export interface MachineFacts {
   readonly kernelVersion: string;
   /** False: settings like memory swap limit are dropped with Docker's warning. */
   readonly hasSwapLimit: boolean;
+  /** Call conventions of this processor that the kernel is known to be built without, by their seccomp names. */
+  readonly missingAbis?: readonly string[];
 }
 
 /** An OCI runtime that was tried and works on this machine. */

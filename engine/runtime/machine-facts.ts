@@ -1,5 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import { readTextIfThere } from '../base/node/atomic-file.ts';
 import { capabilitiesOfMask } from './capabilities.ts';
 import type { MachineFacts } from './contract.ts';
@@ -27,12 +29,28 @@ function mountedControllers(mountinfo: string): Set<string> {
   return controllers;
 }
 
+/** How the kernel was built, when it or its package tells. */
+async function kernelConfig(): Promise<string> {
+  try {
+    return (await promisify(gunzip)(await readFile('/proc/config.gz'))).toString('utf8');
+  } catch {
+    // Not every kernel carries it, and /boot is not every machine's: then nothing is known.
+    return (await readTextIfThere(`/boot/config-${release()}`).catch(() => undefined)) ?? '';
+  }
+}
+
+/** See {@link MachineFacts.missingAbis}, from the text of a kernel configuration. */
+export function missingAbis(config: string): readonly string[] {
+  return /^# CONFIG_X86_X32(_ABI)? is not set$/m.test(config) ? ['SCMP_ARCH_X32'] : [];
+}
+
 /** Asks the kernel what this machine can do. */
 export async function probeMachine(): Promise<MachineFacts> {
-  const [status, mountinfo, rootControllers] = await Promise.all([
+  const [status, mountinfo, rootControllers, config] = await Promise.all([
     readFile('/proc/self/status', 'utf8'),
     readFile('/proc/self/mountinfo', 'utf8'),
     readTextIfThere('/sys/fs/cgroup/cgroup.controllers'),
+    kernelConfig(),
   ]);
   const cgroupVersion = rootControllers === undefined ? 1 : 2;
   const controllers =
@@ -48,6 +66,7 @@ export async function probeMachine(): Promise<MachineFacts> {
     cpuCount: cpus().length,
     memoryBytes: totalmem(),
     kernelVersion: release(),
+    missingAbis: missingAbis(config),
     hasSwapLimit:
       cgroupVersion === 2 || (await exists('/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes')),
   };

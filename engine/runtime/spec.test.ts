@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hostConfigSchema } from '../api/types/container.ts';
 import { ALL_CAPABILITIES } from './capabilities.ts';
 import type { MachineFacts, SpecInput } from './contract.ts';
+import { missingAbis } from './machine-facts.ts';
 import { parseDefaultSeccompProfile } from './seccomp.ts';
 import { buildSpec, parseSecurityOptions, rlimits, type SpecSettings, specJson } from './spec.ts';
 
@@ -17,10 +18,14 @@ const machine: MachineFacts = {
   hasSwapLimit: true,
 };
 
+const ABIS = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'];
+
 const PROFILE = {
   defaultAction: 'SCMP_ACT_ERRNO',
   defaultErrnoRet: 38,
-  archMap: [{ architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86'] }],
+  archMap: [
+    { architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86', 'SCMP_ARCH_X32'] },
+  ],
   syscalls: [
     { names: ['read'], action: 'SCMP_ACT_ALLOW', args: [] },
     { names: ['mount'], action: 'SCMP_ACT_ALLOW', includes: { caps: ['CAP_SYS_ADMIN'] } },
@@ -98,6 +103,16 @@ describe('buildSpec', () => {
     const { seccomp } = (await document()).linux;
     expect(seccomp?.defaultErrnoRet).toBe(1);
     expect(seccomp?.syscalls.flatMap((rule) => rule.names)).not.toContain('swapon');
+  });
+
+  it('seccomp › an ABI that the kernel was built without is left out', async () => {
+    expect(missingAbis('CONFIG_A=y\n# CONFIG_X86_X32_ABI is not set\n')).toEqual(['SCMP_ARCH_X32']);
+    expect(missingAbis('CONFIG_X86_X32_ABI=y\n')).toEqual([]);
+    expect((await document()).linux.seccomp?.architectures).toEqual(ABIS);
+    const lacking = { ...machine, missingAbis: ['SCMP_ARCH_X32'] };
+    const spec = await buildSpec(input(), lacking, settings);
+    expect(specJson(spec)).toContain('SCMP_ARCH_X86"');
+    expect(specJson(spec)).not.toContain('SCMP_ARCH_X32');
   });
 
   it('seccomp › follows an added capability', async () => {

@@ -208,6 +208,7 @@ function chooseSeccomp(
     capabilities,
     goArch: process.arch === 'x64' ? 'amd64' : process.arch,
     kernelVersion: machine.kernelVersion,
+    missingAbis: machine.missingAbis ?? [],
   });
 }
 
