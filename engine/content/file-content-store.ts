@@ -24,6 +24,8 @@ const READ_CHUNK_BYTES = 512 * 1024;
 const DEFAULT_MAX_READ_ALL_BYTES = 8 * 1024 * 1024;
 /** A broken download is resumed within this time or forgotten. */
 const INGEST_MAX_AGE_MS = 24 * 3600 * 1000;
+/** Blobs looked at together while listing. */
+const LIST_BATCH = 64;
 /** fsync calls at once; more only queue up in the disk. */
 const SYNC_PARALLEL = 8;
 
@@ -346,13 +348,11 @@ export class FileContentStore implements ContentStore, IngestHome {
     void,
     void
   > {
-    for (const name of await listIfThere(this.#blobs)) {
-      if (/^[0-9a-f]{64}$/.test(name)) {
-        const found = await this.find(`sha256:${name}`);
-        if (found !== undefined) {
-          yield found;
-        }
-      }
+    const names = (await listIfThere(this.#blobs)).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    for (let start = 0; start < names.length; start += LIST_BATCH) {
+      const batch = names.slice(start, start + LIST_BATCH);
+      const found = await Promise.all(batch.map((name) => this.find(`sha256:${name}`)));
+      yield* found.filter((blob) => blob !== undefined);
     }
   }
 

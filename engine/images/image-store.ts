@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { KeyedLock } from '../base/async.ts';
+import { KeyedLock, Semaphore } from '../base/async.ts';
 import { BugError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import {
@@ -15,6 +15,9 @@ import type { ChainId, Digest } from '../snapshots/contract.ts';
 import type { Descriptor, ImageConfig } from './contract.ts';
 import { chainIdsOf, decodeImageConfig, decodeWith } from './image-config.ts';
 import { type ImageReference, isDigest, parseReference } from './reference.ts';
+
+/** Files read at once at start. */
+const PARALLEL_READS = 32;
 
 const digestSchema = z.string().refine(isDigest);
 
@@ -84,6 +87,7 @@ export class ImageStore {
   /** Canonical reference -> image id. */
   #references = new Map<string, Digest>();
   #referencesOf = new Map<Digest, ImageReference[]>();
+  #parsed: ReadonlyMap<string, ImageReference> = new Map();
 
   constructor(options: {
     readonly root: string;
@@ -100,19 +104,11 @@ export class ImageStore {
     await sweepTempFiles(this.#root);
     const folder = join(this.#root, 'records');
     await sweepTempFiles(folder);
-    for (const name of await readdir(folder)) {
-      const path = join(folder, name);
-      const text = await readTextIfThere(path);
-      if (text === undefined || !name.endsWith('.json')) {
-        continue;
-      }
-      const { version: _version, ...record } = decodeWith(
-        recordSchema,
-        JSON.parse(text),
-        `image record ${path}`,
-      );
-      this.#images.set(record.id, await this.#loadImage(record, hasLayer));
-    }
+    const places = new Semaphore(PARALLEL_READS);
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
+    await Promise.all(
+      names.map((name) => places.run(() => this.#loadRecord(join(folder, name), hasLayer))),
+    );
     const text = await readTextIfThere(join(this.#root, 'references.json'));
     const references =
       text === undefined
@@ -233,6 +229,19 @@ export class ImageStore {
     return join(this.#root, 'records', `${id.slice('sha256:'.length)}.json`);
   }
 
+  async #loadRecord(path: string, hasLayer: (chainId: ChainId) => boolean): Promise<void> {
+    const text = await readTextIfThere(path);
+    if (text !== undefined) {
+      const document: unknown = JSON.parse(text);
+      const { version: _version, ...record } = decodeWith(
+        recordSchema,
+        document,
+        `image record ${path}`,
+      );
+      this.#images.set(record.id, await this.#loadImage(record, hasLayer));
+    }
+  }
+
   async #loadImage(
     record: ImageRecord,
     hasLayer: (chainId: ChainId) => boolean,
@@ -268,12 +277,16 @@ export class ImageStore {
   }
 
   #index(): void {
+    const parsed = new Map<string, ImageReference>();
     this.#referencesOf = new Map();
     for (const [canonical, id] of [...this.#references].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      const reference = this.#parsed.get(canonical) ?? parseReference(canonical);
+      parsed.set(canonical, reference);
       const list = this.#referencesOf.get(id) ?? [];
-      list.push(parseReference(canonical));
+      list.push(reference);
       this.#referencesOf.set(id, list);
     }
+    this.#parsed = parsed;
   }
 
   /** Asserts that an id is visible. @throws BugError */

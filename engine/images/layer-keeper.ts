@@ -272,9 +272,12 @@ export class LayerKeeper {
       if (this.#leaseCount > 0) {
         return;
       }
+      const needed = this.#neededBlobs();
       const digests: Digest[] = [];
       for await (const blob of this.#content.list()) {
-        digests.push(blob.digest);
+        if (!needed.has(blob.digest)) {
+          digests.push(blob.digest);
+        }
       }
       await this.#removeBlobs(digests);
       if (options.hasIngests === true) {
@@ -291,6 +294,23 @@ export class LayerKeeper {
       }
     }
     return false;
+  }
+
+  /** Blobs of all records, of removed images too. */
+  #neededBlobs(): ReadonlySet<Digest> {
+    const needed = new Set<Digest>();
+    for (const { record } of this.#store.everything()) {
+      needed.add(record.id);
+      for (const manifest of record.manifests) {
+        needed.add(manifest.digest);
+      }
+      for (const layer of record.layers) {
+        if (layer.blob !== undefined) {
+          needed.add(layer.blob.digest);
+        }
+      }
+    }
+    return needed;
   }
 
   /** True when a record, of a removed image too, needs the blob. */
