@@ -222,6 +222,7 @@ describe('containers/create', () => {
     expect(seen).toEqual({
       name: 'web',
       platform: 'linux/arm64',
+      isReadOnlyNonRecursive: false,
       config: { Image: 'busybox', Cmd: ['ls'] },
       hostConfig: { NetworkMode: 'bridge' },
       endpoints: { bridge: { Aliases: ['a'] } },

@@ -99,6 +99,7 @@ function plausible(): Services {
           result: Promise.resolve({ statusCode: 1, error: random.chance(2) ? undefined : 'e' }),
         })),
       prune: () => maybe(pruned),
+      changes: () => maybe(() => []),
       list: () => maybe(() => [{ HostConfig: { NetworkMode: 'bridge' } } as never]),
       inspect: (ref) => maybe(() => fakeInspect(ref)),
       stats: () =>

@@ -173,7 +173,10 @@ export function containerRoutes(services: Services): Route[] {
   return [
     route('GET /containers/json', (exchange) => list(exchange, services)),
     route('GET /containers/{name}/changes', async (exchange) => {
-      exchange.json(200, await containers.changes(exchange.param('name')));
+      const changes = await containers.changes(exchange.param('name'));
+      const rows = changes.map(({ path, kind }) => ({ Path: path, Kind: kind }));
+      // Go's nil list.
+      exchange.json(200, rows.length === 0 ? null : rows);
     }),
     route('GET /containers/{name}/json', async (exchange) => {
       const container = await containers.inspect(exchange.param('name'), {
