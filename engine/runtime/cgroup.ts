@@ -12,6 +12,7 @@ const NS_PER_TICK = 1e9 / USER_HZ;
 /** memory.limit_in_bytes of an unlimited group is near the top of int64. */
 const UNLIMITED_FROM_BYTES = 2 ** 62;
 const FREEZE_POLL_MS = 5;
+const FREEZE_ATTEMPTS_BEFORE_THAW = 20;
 const FREEZE_DEADLINE_MS = 10_000;
 
 /** Folder of a container's cgroup. `path` is absolute below the hierarchy, such as `/gantry/<id>`. */
@@ -232,20 +233,30 @@ export async function setFrozen(
   const dir = cgroupDir(path, 'freezer', machine);
   const file = join(dir, isV2 ? 'cgroup.freeze' : 'freezer.state');
   const wanted = isV2 ? (isFrozen ? '1' : '0') : isFrozen ? 'FROZEN' : 'THAWED';
+  const opposite = isV2 ? '0' : 'THAWED';
   const isDone = async (): Promise<boolean> =>
     isV2
       ? rows(await text(dir, 'cgroup.events'))['frozen'] === (isFrozen ? 1 : 0)
       : (await text(dir, 'freezer.state')).trim() === wanted;
   try {
     const deadline = performance.now() + FREEZE_DEADLINE_MS;
-    do {
-      // v1 may stay in FREEZING when a process forks meanwhile; writing again pushes it on.
+    for (let attempt = 1; performance.now() < deadline; attempt += 1) {
+      // v1 may stay in FREEZING when a process forks or waits for another meanwhile; writing again pushes it on.
       await writeFile(file, wanted);
       if (await isDone()) {
         return;
       }
       await delay(FREEZE_POLL_MS);
-    } while (performance.now() < deadline);
+      if (isFrozen && !isV2 && attempt % FREEZE_ATTEMPTS_BEFORE_THAW === 0) {
+        // Stuck in FREEZING: only going on for a moment lets the processes come to a place where they can stop.
+        await writeFile(file, opposite);
+        await delay(FREEZE_POLL_MS * 2);
+      }
+    }
+    if (isFrozen) {
+      // Half frozen processes could not even be killed.
+      await writeFile(file, opposite);
+    }
   } catch (cause) {
     if (!isFrozen && (isMissing(cause) || errnoOf(cause) === 'ENODEV')) {
       // What was to go on has ended: a killed process does so in the moment of the thaw.
