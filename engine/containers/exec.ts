@@ -177,12 +177,23 @@ export class Execs {
     await run.client.resize(size, exec.id);
   }
 
-  /** Runs a command without a client; output up to `maxOutputBytes`. For health probes. */
+  /**
+   * Runs a command without a client; output up to `maxOutputBytes`. For health probes. The time limit counts from the
+   * moment the command runs; it is killed then.
+   */
   async probe(
     container: Container,
     cmd: readonly string[],
-    options: { readonly maxOutputBytes: number; readonly signal: AbortSignal },
-  ): Promise<{ readonly exitCode: number; readonly output: string }> {
+    options: {
+      readonly maxOutputBytes: number;
+      readonly timeoutMs: number;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<{
+    readonly exitCode: number;
+    readonly output: string;
+    readonly isTimedOut: boolean;
+  }> {
     const id = await this.create(container, {
       cmd,
       env: [],
@@ -197,11 +208,16 @@ export class Execs {
       consoleSize: undefined,
     });
     const exec = this.#get(id);
+    let isTimedOut = false;
     const onAbort = (): void => {
       container.run?.client.kill(9, id).catch(() => {});
     };
+    const session = await this.start(id, { isDetached: false, consoleSize: undefined });
+    const timer = setTimeout(() => {
+      isTimedOut = true;
+      onAbort();
+    }, options.timeoutMs);
     try {
-      const session = await this.start(id, { isDetached: false, consoleSize: undefined });
       options.signal.addEventListener('abort', onAbort, { once: true });
       if (options.signal.aborted) {
         onAbort();
@@ -216,8 +232,10 @@ export class Execs {
         }
       }
       await this.#ended(exec);
-      return { exitCode: exec.exitCode ?? -1, output: Buffer.concat(parts).toString('utf8') };
+      const output = Buffer.concat(parts).toString('utf8');
+      return { exitCode: exec.exitCode ?? -1, output, isTimedOut };
     } finally {
+      clearTimeout(timer);
       options.signal.removeEventListener('abort', onAbort);
     }
   }

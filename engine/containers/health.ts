@@ -134,7 +134,6 @@ export class HealthMonitor implements Disposable {
 
   async #run(): Promise<HealthcheckResult> {
     const startedAt = formatTimeNs(nowNs());
-    const timeout = AbortSignal.timeout(this.#probe.timeoutMs);
     const end = (exitCode: number, output: string): HealthcheckResult => ({
       Start: startedAt,
       End: nowText(),
@@ -144,9 +143,10 @@ export class HealthMonitor implements Disposable {
     try {
       const result = await this.#execs.probe(this.#container, this.#probe.cmd, {
         maxOutputBytes: MAX_OUTPUT_BYTES,
-        signal: AbortSignal.any([timeout, this.#end.signal]),
+        timeoutMs: this.#probe.timeoutMs,
+        signal: this.#end.signal,
       });
-      if (timeout.aborted) {
+      if (result.isTimedOut) {
         const said = result.output === '' ? '' : `: ${result.output}`;
         const limit = goDuration(this.#probe.timeoutMs);
         return end(-1, `Health check exceeded timeout (${limit})${said}`);

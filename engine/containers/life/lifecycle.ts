@@ -195,6 +195,8 @@ export class Lifecycle {
 
   async #killLeftovers(container: Container): Promise<void> {
     const cgroup = this.#core.ports.runtime.cgroup(container.id, container.record.hostConfig);
+    // Frozen processes do not even end by SIGKILL.
+    await cgroup.thaw().catch(() => {});
     for (const pid of await cgroup.pids().catch(() => [])) {
       try {
         process.kill(pid, 'SIGKILL');
