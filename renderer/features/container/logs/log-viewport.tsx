@@ -92,7 +92,8 @@ export function LogViewport({
     [isWrapped],
   );
   const plainRows = size.height / LINE_HEIGHT_PX;
-  const rowsAtEnd = Math.min(rowCount, isWrapped ? wrappedRowsAtEnd : plainRows);
+  // Until something was drawn and measured, wrapped lines count as plain ones: without rows nothing is ever measured.
+  const rowsAtEnd = Math.min(rowCount, isWrapped ? wrappedRowsAtEnd || plainRows : plainRows);
   const geometry = useMemo<ScrollGeometry>(
     () => ({ rowCount, rowHeightPx: LINE_HEIGHT_PX, viewportPx: size.height, rowsAtEnd }),
     [rowCount, size.height, rowsAtEnd],
@@ -146,7 +147,10 @@ export function LogViewport({
         const width = lines.current?.offsetWidth ?? 0;
         setWidestPx((before) => Math.max(before, width));
       } else if (firstRow + drawnCount >= rowCount) {
-        const measured = rowsFromEnd(rowCount, size.height, heightOf);
+        const measured = rowsFromEnd(
+          { rowCount, viewportPx: size.height, rowHeightPx: LINE_HEIGHT_PX },
+          heightOf,
+        );
         setWrappedRowsAtEnd((before) => (Math.abs(measured - before) > 0.05 ? measured : before));
       }
     };

@@ -64,8 +64,12 @@ describe('moveByPx', () => {
 });
 
 describe('rowsFromEnd', () => {
-  it('counts the part of the first row that is seen', () => {
-    expect(rowsFromEnd(5, 70, (row) => (row === 3 ? 100 : 20))).toBeCloseTo(1.5, 6);
-    expect(rowsFromEnd(2, 800, () => 20)).toBe(2);
+  it('counts the part of the first row that is seen, and room for rows to come', () => {
+    expect(
+      rowsFromEnd({ rowCount: 5, viewportPx: 70, rowHeightPx: 20 }, (row) =>
+        row === 3 ? 100 : 20,
+      ),
+    ).toBeCloseTo(1.5, 6);
+    expect(rowsFromEnd({ rowCount: 2, viewportPx: 800, rowHeightPx: 20 }, () => 20)).toBe(40);
   });
 });

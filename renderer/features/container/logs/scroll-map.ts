@@ -68,10 +68,12 @@ export function moveByPx(
   return Math.max(0, row + Math.min(0.999_999, Math.max(0, share)));
 }
 
-/** How many rows, the first one in part, fill the window when the last one is at its lower edge. */
+/**
+ * How many rows, the first one in part, fill the window when the last one is at its lower edge. Room that is left above
+ * the first row counts as rows of `rowHeightPx`: the next rows will take it.
+ */
 export function rowsFromEnd(
-  rowCount: number,
-  viewportPx: number,
+  { rowCount, viewportPx, rowHeightPx }: Omit<ScrollGeometry, 'rowsAtEnd'>,
   heightOf: (row: number) => number,
 ): number {
   let leftPx = viewportPx;
@@ -84,5 +86,5 @@ export function rowsFromEnd(
     leftPx -= height;
     rows += 1;
   }
-  return rows;
+  return rows + leftPx / rowHeightPx;
 }
