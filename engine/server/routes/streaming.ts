@@ -1,5 +1,6 @@
 import { encodeFrame } from '../../api/stream-framing.ts';
 import { messageOf } from '../../base/errors.ts';
+import { BuildStepError } from '../../build/contract.ts';
 import type { OutputChunk, StreamSession } from '../../containers/contract.ts';
 import type { ProgressMessage, ProgressSink } from '../../images/contract.ts';
 import type { Exchange, ResponseStream } from '../exchange.ts';
@@ -126,7 +127,8 @@ export class ProgressAnswer {
       this.#exchange.log.error('unforeseen error', { path: this.#exchange.path, error });
     }
     const message = messageOf(error);
-    const code = answer.status === 401 ? { code: 401 } : {};
+    const exitCode = error instanceof BuildStepError ? error.exitCode : undefined;
+    const code = answer.status === 401 ? { code: 401 } : exitCode && { code: exitCode };
     const stream = this.begin();
     stream.pushJson({ errorDetail: { ...code, message }, error: message });
     stream.end();
