@@ -21,15 +21,17 @@ const wanted = createHash('sha256')
   .digest('hex');
 const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : '';
 if (installed !== wanted || !existsSync(node)) {
-  console.log('Installing packages (npm ci) ...');
+  // Not `npm ci`: it refuses a lock file without the optional packages of other platforms, `npm install` keeps to the
+  // same versions.
+  console.log('Installing packages (npm install) ...');
   const result = spawnSync(
     process.platform === 'win32' ? 'npm.cmd' : 'npm',
-    ['ci', '--no-fund', '--no-audit', '--loglevel=error'],
+    ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'],
     { cwd: root, stdio: 'inherit', env: { ...process.env, ELECTRON_SKIP_BINARY_DOWNLOAD: '1' } },
   );
   if (result.status !== 0 || !existsSync(node)) {
     console.error(
-      'npm ci failed. Gantry needs the npm registry once; try again when it is reachable.',
+      'npm install failed. Gantry needs the npm registry once; try again when it is reachable.',
     );
     process.exit(1);
   }
