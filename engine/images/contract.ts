@@ -201,8 +201,9 @@ export interface ImageSummary {
   RepoDigests: string[];
   /** Seconds since the epoch. */
   Created: number;
+  /** Bytes on disk, packed and unpacked together: what a removal frees but for what is shared. */
   Size: number;
-  /** -1 unless asked for. */
+  /** The part of `Size` that other images use too; -1 unless asked for. */
   SharedSize: number;
   Labels: Record<string, string> | null;
   /** Number of containers. */
@@ -318,7 +319,9 @@ export interface CreateImageRequest {
 
 /** Numbers for system/df. All sizes are bytes on disk, shared things counted once. */
 export interface ImageUsage {
-  /** Unpacked layers of all images. */
+  /** All of it: layers and blobs. Docker's LayersSize. */
+  readonly totalBytes: number;
+  /** Unpacked layers. */
   readonly layersBytes: number;
   /** Blobs in the content store. */
   readonly contentBytes: number;

@@ -94,7 +94,10 @@ export class ImagePublisher {
       }
       const isSame = known !== undefined && JSON.stringify(known) === JSON.stringify(record);
       return {
-        change: { records: isSame ? [] : [{ record, config }], setReferences },
+        change: {
+          records: isSame ? [] : [{ record, config, configSizeBytes: image.configBytes.length }],
+          setReferences,
+        },
         result: { id, isChanged: setReferences.size > 0, moved },
       };
     });
@@ -120,7 +123,7 @@ export class ImagePublisher {
       });
       const record = merge(image.record, { ...image.record, layers, manifests: [...manifests] });
       return {
-        change: { records: [{ record: { ...record, layers }, config: image.config }] },
+        change: { records: [{ ...image, record: { ...record, layers } }] },
         result: undefined,
       };
     });

@@ -153,7 +153,7 @@ export class ImageQueries {
     const range = this.#timeRange(filters);
     const parents = this.parents();
     const containers = this.#containersByImage();
-    const shared = options.hasSharedSize === true ? this.#layerUse() : undefined;
+    const shared = options.hasSharedSize === true ? this.#diskUse() : undefined;
     const summaries: ImageSummary[] = [];
     for (const image of this.#store.visible()) {
       const created = timeMsOf(image.config.created);
@@ -184,11 +184,11 @@ export class ImageQueries {
     references: readonly ImageReference[],
     options: {
       readonly users: readonly string[];
-      readonly shared: ReadonlyMap<string, number> | undefined;
+      readonly shared: ReadonlyMap<Digest, number> | undefined;
       readonly hasManifests?: boolean | undefined;
     },
   ): ImageSummary {
-    const { record, config, chainIds } = image;
+    const { record, config } = image;
     const { shared, users } = options;
     return {
       Id: record.id,
@@ -196,11 +196,11 @@ export class ImageQueries {
       RepoTags: references.filter((ref) => ref.digest === undefined).map((ref) => ref.familiar),
       RepoDigests: references.filter((ref) => ref.digest !== undefined).map((ref) => ref.familiar),
       Created: Math.floor((timeMsOf(config.created) ?? 0) / 1000),
-      Size: this.#keeper.sizeOf(chainIds),
+      Size: this.#diskBytes(image),
       SharedSize:
         shared === undefined
           ? -1
-          : this.#keeper.sizeOf(chainIds.filter((chainId) => (shared.get(chainId) ?? 0) > 1)),
+          : this.#diskBytes(image, (digest) => (shared.get(digest) ?? 0) > 1),
       Labels: config.config.Labels === undefined ? null : { ...config.config.Labels },
       Containers: users.length,
       ...(options.hasManifests === true ? this.#manifests(image, users) : {}),
@@ -258,14 +258,24 @@ export class ImageQueries {
     return byImage;
   }
 
-  #layerUse(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
+  /** How many images use each layer and each blob. */
+  #diskUse(): ReadonlyMap<Digest, number> {
+    const counts = new Map<Digest, number>();
     for (const image of this.#store.visible()) {
-      for (const chainId of image.chainIds) {
-        counts.set(chainId, (counts.get(chainId) ?? 0) + 1);
+      for (const digest of [...image.chainIds, ...blobSizes(image).keys()]) {
+        counts.set(digest, (counts.get(digest) ?? 0) + 1);
       }
     }
     return counts;
+  }
+
+  /** Bytes on disk: unpacked layers and blobs, those that `isCounted`. */
+  #diskBytes(image: StoredImage, isCounted: (digest: Digest) => boolean = () => true): number {
+    let total = this.#keeper.sizeOf(image.chainIds.filter(isCounted));
+    for (const [digest, sizeBytes] of blobSizes(image)) {
+      total += isCounted(digest) ? sizeBytes : 0;
+    }
+    return total;
   }
 
   /** `before` and `until` give the upper bound, `since` the lower; several mean all of them. */
@@ -319,7 +329,7 @@ export class ImageQueries {
       ...(config.variant === undefined || config.variant === '' ? {} : { Variant: config.variant }),
       Os: config.os,
       ...(config['os.version'] === undefined ? {} : { OsVersion: config['os.version'] }),
-      Size: view.sizeBytes,
+      Size: this.#diskBytes(image),
       GraphDriver: { Name: this.#snapshots.driver, Data: await this.#graphData(view) },
       RootFS: {
         Type: config.rootfs.type,
@@ -382,6 +392,21 @@ export class ImageQueries {
     }
     return items;
   }
+}
+
+/** Blobs of an image with their sizes. */
+function blobSizes(image: StoredImage): ReadonlyMap<Digest, number> {
+  const { record } = image;
+  const sizes = new Map<Digest, number>([[record.id, image.configSizeBytes]]);
+  for (const manifest of record.manifests) {
+    sizes.set(manifest.digest, manifest.size);
+  }
+  for (const { blob } of record.layers) {
+    if (blob !== undefined) {
+      sizes.set(blob.digest, blob.size);
+    }
+  }
+  return sizes;
 }
 
 function isListed(

@@ -229,7 +229,7 @@ export class ImageRemoval {
     return {
       change: {
         dropReferences: [...gone, ...references.map((entry) => entry.canonical)],
-        records: [{ record: { ...image.record, isRemoved: true }, config: image.config }],
+        records: [{ ...image, record: { ...image.record, isRemoved: true } }],
       },
       result: { deleted: image },
     };

@@ -203,7 +203,7 @@ export class StoredImageService implements ImageService {
       const record = { ...found.record, lastTaggedAtMs: Date.now() };
       return {
         change: {
-          records: [{ record, config: found.config }],
+          records: [{ ...found, record }],
           setReferences: new Map([[reference.canonical, found.record.id]]),
         },
         result: found,
@@ -398,6 +398,7 @@ export class StoredImageService implements ImageService {
       this.#keeper.sizeOf([...keptLayers]) +
       sum([...keptBlobs].map((digest) => blobs.get(digest) ?? 0));
     return {
+      totalBytes: this.#keeper.totalBytes() + contentBytes,
       layersBytes: this.#keeper.totalBytes(),
       contentBytes,
       totalCount: images.length,

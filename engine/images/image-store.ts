@@ -61,6 +61,8 @@ const referencesSchema = z.object({
 export interface StoredImage {
   readonly record: ImageRecord;
   readonly config: ImageConfig;
+  /** Of the config blob. */
+  readonly configSizeBytes: number;
   readonly chainIds: readonly ChainId[];
   /** False for a removed image and for one whose config or layers are missing. */
   readonly isVisible: boolean;
@@ -68,7 +70,7 @@ export interface StoredImage {
 
 /** One change to references and records; everything in it becomes durable before the promise settles. */
 export interface StoreChange {
-  readonly records?: readonly { readonly record: ImageRecord; readonly config: ImageConfig }[];
+  readonly records?: readonly Pick<StoredImage, 'record' | 'config' | 'configSizeBytes'>[];
   readonly setReferences?: ReadonlyMap<string, Digest>;
   readonly dropReferences?: readonly string[];
 }
@@ -199,8 +201,8 @@ export class ImageStore {
     const gone = records.filter(({ record }) => record.isRemoved);
     const kept = records.filter(({ record }) => !record.isRemoved);
     // New images before their names, names away before their images.
-    for (const { record, config } of kept) {
-      await this.#write(record, config);
+    for (const image of kept) {
+      await this.#write(image);
     }
     if (isRenamed) {
       await writeFileAtomic(
@@ -210,16 +212,21 @@ export class ImageStore {
       this.#references = next;
       this.#index();
     }
-    for (const { record, config } of gone) {
-      await this.#write(record, config);
+    for (const image of gone) {
+      await this.#write(image);
     }
   }
 
-  async #write(record: ImageRecord, config: ImageConfig): Promise<void> {
+  async #write({
+    record,
+    config,
+    configSizeBytes,
+  }: Pick<StoredImage, 'record' | 'config' | 'configSizeBytes'>): Promise<void> {
     await writeFileAtomic(this.#pathOf(record.id), JSON.stringify({ version: 1, ...record }));
     this.#images.set(record.id, {
       record,
       config,
+      configSizeBytes,
       chainIds: chainIdsOf(record.layers.map((layer) => layer.diffId)),
       isVisible: !record.isRemoved,
     });
@@ -248,14 +255,15 @@ export class ImageStore {
   ): Promise<StoredImage> {
     const chainIds = chainIdsOf(record.layers.map((layer) => layer.diffId));
     const missing = chainIds.find((chainId) => !hasLayer(chainId));
-    const config = await this.#loadConfig(record.id);
-    const isWhole = missing === undefined && config !== undefined;
+    const loaded = await this.#loadConfig(record.id);
+    const isWhole = missing === undefined && loaded !== undefined;
     if (!isWhole && !record.isRemoved) {
       this.#log.error('image is not whole and is left out', { id: record.id, missing });
     }
     return {
       record,
-      config: config ?? {
+      configSizeBytes: loaded?.sizeBytes ?? 0,
+      config: loaded?.config ?? {
         architecture: '',
         os: 'linux',
         config: {},
@@ -267,9 +275,12 @@ export class ImageStore {
     };
   }
 
-  async #loadConfig(id: Digest): Promise<ImageConfig | undefined> {
+  async #loadConfig(
+    id: Digest,
+  ): Promise<{ readonly config: ImageConfig; readonly sizeBytes: number } | undefined> {
     try {
-      return decodeImageConfig(await this.#content.readAll(id));
+      const bytes = await this.#content.readAll(id);
+      return { config: decodeImageConfig(bytes), sizeBytes: bytes.length };
     } catch (error) {
       this.#log.warn('image config cannot be read', { id, error });
       return undefined;

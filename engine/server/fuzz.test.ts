@@ -149,7 +149,7 @@ function plausible(): Services {
         await drained(tar);
         return 'sha256:x';
       },
-      usage: () => maybe(() => ({ layersBytes: 1 }) as never),
+      usage: () => maybe(() => ({ totalBytes: 1 }) as never),
     },
     networks: {
       create: () => maybe(() => ({ id: 'n', warning: '' })),

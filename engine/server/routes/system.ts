@@ -99,7 +99,7 @@ async function imageUsage(services: Services, version: string) {
     services.images.list({ filters: NO_FILTERS, hasSharedSize: true }),
   ]);
   return {
-    LayersSize: usage.layersBytes,
+    LayersSize: usage.totalBytes,
     Images: imageListItems(list, version, { keepsCounts: true }),
   };
 }
