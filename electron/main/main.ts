@@ -13,6 +13,7 @@ import { DesktopApp } from './app.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const flags = parseArgs({
+  args: process.argv.slice(1),
   // Chromium's own switches come along.
   strict: false,
   options: {

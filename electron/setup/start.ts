@@ -79,18 +79,19 @@ async function startEngine(): Promise<EngineSupervisor | undefined> {
   return supervisor;
 }
 
-async function openWindow(program: string): Promise<number> {
+async function openWindow(program: string, engine: string): Promise<number> {
   buildElectron();
+  const args = [PROJECT_ROOT, `--engine=${engine}`];
   const user = process.getuid?.() === 0 ? desktopUser() : undefined;
   if (user === undefined) {
-    return await runToEnd(program, [PROJECT_ROOT]);
+    return await runToEnd(program, args);
   }
   return await runToEnd('setpriv', [
     `--reuid=${user.uid}`,
     `--regid=${user.gid}`,
     '--init-groups',
     program,
-    PROJECT_ROOT,
+    ...args,
   ]);
 }
 
@@ -148,5 +149,5 @@ export async function start(args: readonly string[]): Promise<number> {
   void engine;
   const url = values.engine ?? `unix://${ENGINE_SOCKET}`;
   const program = values.browser === true ? undefined : electronProgram();
-  return program === undefined ? await serveBrowser(url, port) : await openWindow(program);
+  return program === undefined ? await serveBrowser(url, port) : await openWindow(program, url);
 }
