@@ -36,6 +36,7 @@ import { Lifecycle, type StopOptions } from './life/lifecycle.ts';
 import { Pruner } from './life/prune.ts';
 import { renameContainer } from './life/rename.ts';
 import { Restorer } from './life/restore.ts';
+import { Runs } from './life/runs.ts';
 import { updateContainer } from './life/update.ts';
 import type { ContainerPorts, ContainerSettings } from './ports.ts';
 import { inspectContainer } from './query/inspect.ts';
@@ -61,9 +62,10 @@ export class LocalContainers implements ContainerService {
   constructor(ports: ContainerPorts, settings: ContainerSettings) {
     this.#core = new ContainerCore(ports, settings);
     this.#execs = new Execs(this.#core);
-    this.#lifecycle = new Lifecycle(this.#core, this.#execs);
+    const runs = new Runs(this.#core, this.#execs);
+    this.#lifecycle = new Lifecycle(this.#core, this.#execs, runs);
     this.#pruner = new Pruner(this.#core, this.#lifecycle);
-    this.#restorer = new Restorer(this.#core, this.#lifecycle);
+    this.#restorer = new Restorer(this.#core, this.#lifecycle, runs);
   }
 
   async restore(): Promise<void> {

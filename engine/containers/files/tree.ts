@@ -44,7 +44,8 @@ async function bindings(
   }
   for (const { type, name, source, destination, isWritable, spec } of record.mounts) {
     if (type === 'volume') {
-      const folder = await core.ports.volumes.acquire(name, id);
+      // A running container has acquired its volumes already.
+      const folder = container.isUp ? source : await core.ports.volumes.acquire(name, id);
       if (!container.isUp) {
         undo.push(async () => await core.ports.volumes.release(name, id));
       }

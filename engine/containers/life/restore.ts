@@ -13,6 +13,7 @@ import { dropMount } from './host-mounts.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { shmPath } from './mounts.ts';
 import { applySandbox, sandboxRequest } from './network.ts';
+import type { Runs } from './runs.ts';
 
 /** Shims connected side by side. */
 const CONNECT_CONCURRENCY = 32;
@@ -25,11 +26,12 @@ const ID = /^[0-9a-f]{64}$/;
 export class Restorer {
   readonly #core: ContainerCore;
   readonly #lifecycle: Lifecycle;
-  #wereRunning = new Set<string>();
+  readonly #runs: Runs;
 
-  constructor(core: ContainerCore, lifecycle: Lifecycle) {
+  constructor(core: ContainerCore, lifecycle: Lifecycle, runs: Runs) {
     this.#core = core;
     this.#lifecycle = lifecycle;
+    this.#runs = runs;
   }
 
   /** Implements {@link ContainerService.restore}. */
@@ -80,7 +82,7 @@ export class Restorer {
       if (!hasTree) {
         this.#core.logger.info('finishing a removal that was cut off', { id: container.id });
         await this.#stopStray(container.id, hasRunFolder);
-        await this.#lifecycle.finishRemoval(container);
+        await this.#runs.finishRemoval(container);
         return;
       }
       record.state.isRemoving = false;
@@ -89,14 +91,11 @@ export class Restorer {
       if (client !== undefined && (await this.#adopt(container, client))) {
         return;
       }
-      if (wasRunning) {
-        this.#wereRunning.add(container.id);
-      }
       if (wasRunning || hasRunFolder) {
-        await this.#lifecycle.settleMissedExit(container);
+        await this.#runs.settleMissedExit(container);
       }
       if (record.hostConfig.AutoRemove === true) {
-        await this.#lifecycle.finishRemoval(container);
+        await this.#runs.finishRemoval(container);
       }
     } catch (error) {
       this.#core.logger.error('container was not restored', {
@@ -140,9 +139,25 @@ export class Restorer {
     if (state.health !== undefined) {
       state.health = { ...state.health, Status: 'starting', FailingStreak: 0 };
     }
-    this.#lifecycle.adopt(container, client);
-    this.#lifecycle.startHealth(container);
+    await this.#holdVolumes(container);
+    this.#runs.adopt(container, client);
+    this.#runs.startHealth(container);
     return true;
+  }
+
+  /** Tells the volumes who uses them: that is not recorded. */
+  async #holdVolumes(container: Container): Promise<void> {
+    for (const { type, name } of container.record.mounts) {
+      if (type === 'volume') {
+        await this.#core.ports.volumes.acquire(name, container.id).catch((error: unknown) => {
+          this.#core.logger.warn('volume of a running container is not there', {
+            id: container.id,
+            name,
+            problem: messageOf(error),
+          });
+        });
+      }
+    }
   }
 
   async #stopStray(id: string, hasRunFolder: boolean): Promise<void> {
@@ -247,6 +262,5 @@ export class Restorer {
         }),
       ),
     );
-    this.#wereRunning.clear();
   }
 }

@@ -179,11 +179,15 @@ function classified(error: unknown): StartFailure {
   return new StartFailure(failure, 128);
 }
 
-/** Frees what a start took besides the process: network, mounts, volumes, run folder. Never throws. */
+/**
+ * Frees what a start took besides the process: network, mounts, volumes, run folder. Never throws.
+ *
+ * @param options.gone  when the runtime has let go of mounts and run folder; default: it has
+ */
 export async function releaseResources(
   core: ContainerCore,
   container: Container,
-  options: { readonly keepsRoot: boolean } = { keepsRoot: false },
+  options: { readonly keepsRoot?: boolean; readonly gone?: Promise<void> } = {},
 ): Promise<void> {
   const { id } = container;
   const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
@@ -198,21 +202,31 @@ export async function releaseResources(
     }
   };
   const { hostConfig, mounts } = container.record;
+  const { keepsRoot = false, gone } = options;
   const hasSandbox =
     hostConfig.NetworkMode !== 'host' && containerMode(hostConfig.NetworkMode) === undefined;
   await Promise.all([
     hasSandbox
       ? attempt('network', async () => await core.ports.networks.closeSandbox(id))
       : undefined,
-    options.keepsRoot
-      ? undefined
-      : attempt('root', async () => await core.ports.snapshots.unmount(id)),
+    attempt('root', async () => {
+      await gone;
+      if (!keepsRoot) {
+        await core.ports.snapshots.unmount(id);
+      }
+    }),
     ...mounts
       .filter((mount) => mount.type === 'volume')
       .map((mount) =>
-        attempt('volume', async () => await core.ports.volumes.release(mount.name, id)),
+        attempt('volume', async () => {
+          await gone;
+          await core.ports.volumes.release(mount.name, id);
+        }),
       ),
-    attempt('run folder', async () => await dropRunDir(core, container)),
+    attempt('run folder', async () => {
+      await gone;
+      await dropRunDir(core, container);
+    }),
   ]);
 }
 

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { delay } from '../../base/async.ts';
 import { isAbortError } from '../../base/errors.ts';
 import type { CgroupStats } from '../../runtime/contract.ts';
@@ -25,7 +24,7 @@ async function systemCpuNs(): Promise<number> {
   return fields.reduce((sum, field) => sum + Number(field), 0) * NS_PER_TICK;
 }
 
-function cpuStats(stats: CgroupStats, systemNs: number): CpuStats {
+function cpuStats(stats: CgroupStats, systemNs: number, cpuCount: number): CpuStats {
   const { cpu } = stats;
   return {
     cpu_usage: {
@@ -35,7 +34,7 @@ function cpuStats(stats: CgroupStats, systemNs: number): CpuStats {
       usage_in_usermode: cpu.userNs,
     },
     system_cpu_usage: systemNs,
-    online_cpus: cpus().length,
+    online_cpus: cpuCount,
     throttling_data: {
       periods: cpu.periods,
       throttled_periods: cpu.throttledPeriods,
@@ -148,7 +147,7 @@ async function sample(
     ...head,
     read: nowText(),
     preread: before.read,
-    cpu_stats: cpuStats(stats, systemNs),
+    cpu_stats: cpuStats(stats, systemNs, core.ports.runtime.machine.cpuCount),
     precpu_stats: before.cpu,
     memory_stats: memoryStats(core, stats),
     pids_stats: {
