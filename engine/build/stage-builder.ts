@@ -145,10 +145,12 @@ export class StageBuilder {
   /** Runs `change` on the mounted files of a new top and commits them, unless the cache has the step. */
   async #commitFiles(comment: string, change: (root: string) => Promise<void>): Promise<void> {
     const { stepImages, snapshotter, signal } = this.#env;
+    const shell = this.#config.Shell ?? DEFAULT_SHELL;
     const step = {
       base: this.#base,
       config: { ...this.#config },
-      recorded: this.#recorded(comment),
+      // One word here, two in steps that only set something: clients show the history as Docker wrote it.
+      recorded: { ...this.#config, Cmd: [...shell, `#(nop) ${comment}`] },
       author: this.#author,
     };
     const cached = await stepImages.probe(step);
