@@ -25,6 +25,17 @@ describe('parsePlatform', () => {
   );
 });
 
+describe('words of a refused platform', () => {
+  it.each([
+    ['       ', 'is an invalid OS component of "       "'],
+    ['/', '"" is an invalid OS component of "/"'],
+    ['linux/', '"" is an invalid component of "linux/"'],
+    ['nintendo64', 'unknown operating system or architecture'],
+  ])('"%s"', (text, words) => {
+    expect(() => parsePlatform(text)).toThrow(words);
+  });
+});
+
 describe('platformScore', () => {
   const score = (wanted: string, offered: string): number =>
     platformScore(parsePlatform(wanted), parsePlatform(offered));

@@ -42,6 +42,10 @@ const KNOWN_ARCHITECTURES = new Set(
   ),
 );
 
+/** `linux`, or `windows(10.0.17763)` with the system's version. */
+const OS_PATTERN = /^[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?$/;
+const PART_PATTERN = /^[A-Za-z0-9_.-]+$/;
+
 /** Node's name of this machine's processor -> Go's. */
 const NODE_ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: 'amd64',
@@ -91,11 +95,17 @@ export function parsePlatform(text: string): Platform {
     return parseJsonPlatform(text);
   }
   const parts = text.split('/');
-  const isPlain = parts.every((part) => /^[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?$/.test(part));
-  if (!isPlain || parts.length > 3) {
-    throw new InvalidParameterError(
-      `"${text}": specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument`,
-    );
+  for (const [index, part] of parts.entries()) {
+    const [pattern, word] =
+      index === 0 ? [OS_PATTERN, 'OS component'] : [PART_PATTERN, 'component'];
+    if (!pattern.test(part)) {
+      throw new InvalidParameterError(
+        `"${part}" is an invalid ${word} of "${text}": it must match "${pattern.source}": invalid argument`,
+      );
+    }
+  }
+  if (parts.length > 3) {
+    throw new InvalidParameterError(`"${text}": cannot parse platform specifier: invalid argument`);
   }
   const [first = '', architecture, variant] = parts;
   const [, osName = first, osVersion] = /^([^(]+)\(([^)]*)\)$/.exec(first) ?? [];
