@@ -87,7 +87,8 @@ describe('errors', () => {
     ['POST', '/swarm/leave', 503, 'This node is not part of a swarm'],
     ['POST', '/swarm/init', 501, 'swarm mode is not supported'],
     ['PUT', '/volumes/x', 503, 'volume update only valid for cluster volumes'],
-    ['POST', '/session', 501, 'BuildKit sessions are not supported'],
+    ['POST', '/session', 400, 'no upgrade proto in request'],
+    ['POST', '/grpc', 501, 'BuildKit sessions are not supported'],
     ['GET', '/plugins/x/json', 404, 'plugin "x" not found'],
     ['POST', '/build/cancel', 400, 'build ID not provided'],
     [

@@ -1,4 +1,4 @@
-import { NotImplementedError } from '../../base/errors.ts';
+import { InvalidParameterError, NotImplementedError } from '../../base/errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { type Route, route } from '../router.ts';
 
@@ -21,12 +21,23 @@ function noBuildKit(): never {
   throw new NotImplementedError('BuildKit sessions are not supported by this engine');
 }
 
+function noSession(exchange: Exchange): never {
+  const protocol = exchange.header('upgrade');
+  if (protocol === undefined) {
+    throw new InvalidParameterError('no upgrade proto in request');
+  }
+  if (protocol !== 'h2c') {
+    throw new InvalidParameterError(`protocol ${protocol} not supported`);
+  }
+  noBuildKit();
+}
+
 /** Whether anybody is there, and what is not spoken. */
 export function pingRoutes(): Route[] {
   return [
     route('GET /_ping', ping),
     route('HEAD /_ping', ping),
-    route('POST /session', noBuildKit),
+    route('POST /session', noSession),
     route('POST /grpc', noBuildKit),
   ];
 }
