@@ -27,6 +27,8 @@ describe('attach', () => {
     };
     await engine.containers.start(id);
     expect(await textOf(session)).toBe('first');
+    // Whoever reads to the end finds it down.
+    expect((await engine.containers.inspect(id)).State.Running).toBe(false);
   });
 
   it('a failed start ends the session', async () => {

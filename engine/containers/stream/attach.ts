@@ -1,3 +1,4 @@
+import { delay } from '../../base/async.ts';
 import { ConflictError, InvalidParameterError, NotImplementedError } from '../../base/errors.ts';
 import type { AttachSession, ShimClient } from '../../runtime/shim/contract.ts';
 import type { Container } from '../container.ts';
@@ -6,6 +7,9 @@ import type { ContainerCore } from '../core.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 import { replayLog, sessionOutput } from './output.ts';
 import { ClientSession } from './session.ts';
+
+/** How long the end of a stream waits for the end of the container to be dealt with. */
+const SETTLE_WAIT_MS = 10_000;
 
 /** Opens the live half of one attach once a shim is there. */
 export interface PendingAttach {
@@ -82,6 +86,18 @@ async function openLive(container: Container, live: LiveHalf): Promise<void> {
   }
 }
 
+/**
+ * Clients count on the container being down, its networks free, when the stream of a program that ended does. A
+ * runtime that hangs does not hold them.
+ */
+async function isSettled(live: LiveSession | undefined): Promise<void> {
+  if (live !== undefined && (await live.session.ended).kind === 'exited') {
+    const end = new AbortController();
+    await Promise.race([live.ended, delay(SETTLE_WAIT_MS, end.signal).catch(() => {})]);
+    end.abort();
+  }
+}
+
 /** Implements {@link ContainerService.attach}. */
 export async function attachContainer(
   core: ContainerCore,
@@ -137,10 +153,7 @@ export async function attachContainer(
         live.giveUp();
       }
     },
-    // `docker run -i` counts on the container being down when its stream ends.
-    ...(options.wantsStream && config.StdinOnce === true && !hasTty
-      ? { linger: async () => await (container.run?.ended ?? Promise.resolve()) }
-      : {}),
+    ...(options.wantsStream ? { linger: async () => await isSettled(await live.live) } : {}),
     signal: options.signal,
   });
 }
