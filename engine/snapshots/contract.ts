@@ -129,7 +129,8 @@ export interface LayerTool {
   }): Promise<PathStat | undefined>;
   /**
    * Unpacks an ordinary tar into the directory `path` below `root` (docker cp in, ADD, import): no whiteouts.
-   * `owner` overrides every member's uid and gid, numeric.
+   * `owner` overrides every member's uid and gid, numeric. Names are read as inside a chroot: leading slashes and ".."
+   * of the root mean the root.
    *
    * @throws NotFoundError  `path` is missing
    * @throws InvalidParameterError  `path` is no directory; the tar is malformed or tries to leave `root`

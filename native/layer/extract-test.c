@@ -211,6 +211,19 @@ static void attacks_are_refused(void)
 	}
 }
 
+static void ordinary_names_are_read_as_in_a_chroot(void)
+{
+	enter_fresh_folder();
+	add("../foo", '0', NULL, "f");
+	add("/bar", '0', NULL, "b");
+	add("sub/../../../baz", '0', NULL, "z");
+	add("also", '1', "../../foo", NULL);
+	CHECK(unpack(EXTRACT_ORDINARY) == 0);
+	CHECK(has_text("foo", "f") && has_text("bar", "b") && has_text("baz", "z"));
+	CHECK(has_text("also", "f") && count_names(target) == 4);
+	leave_folder();
+}
+
 static void names_that_are_too_long_are_refused(void)
 {
 	enter_fresh_folder();
@@ -257,11 +270,18 @@ static void clean_names(void)
 	};
 	char out[TAR_NAME_SIZE];
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		CHECK(tree_clean_name(cases[i].from, 0, out, &err) == 0);
+		CHECK(tree_clean_name(cases[i].from, TREE_NAMES_STRICT, out, &err) == 0);
 		CHECK(strcmp(out, cases[i].to) == 0);
 	}
-	CHECK(tree_clean_name("/a", 1, out, &err) == 0 && strcmp(out, "a") == 0);
-	CHECK(tree_clean_name("/a", 0, out, &err) < 0);
+	CHECK(tree_clean_name("/a", TREE_NAMES_ABSOLUTE, out, &err) == 0 && strcmp(out, "a") == 0);
+	CHECK(tree_clean_name("/a", TREE_NAMES_STRICT, out, &err) < 0);
+	CHECK(tree_clean_name("a/..", TREE_NAMES_ABSOLUTE, out, &err) < 0);
+	CHECK(tree_clean_name("/a/b/../c", TREE_NAMES_LEXICAL, out, &err) == 0 &&
+	      strcmp(out, "a/c") == 0);
+	CHECK(tree_clean_name("a/..", TREE_NAMES_LEXICAL, out, &err) == 0 && out[0] == 0);
+	CHECK(tree_clean_name("a/../../b", TREE_NAMES_LEXICAL, out, &err) < 0);
+	CHECK(tree_clean_name("a/../../../b", TREE_NAMES_CLAMPED, out, &err) == 0 &&
+	      strcmp(out, "b") == 0);
 }
 
 static void spool_keeps_the_order_beyond_its_buffer(void)
@@ -311,6 +331,8 @@ int main(void)
 	RUN("extract: nothing is written through what is there",
 	    nothing_is_written_through_what_is_there);
 	RUN("extract: attacks are refused", attacks_are_refused);
+	RUN("extract: ordinary names are read as in a chroot",
+	    ordinary_names_are_read_as_in_a_chroot);
 	RUN("extract: names that are too long are refused", names_that_are_too_long_are_refused);
 	RUN("extract: plain whiteouts remove what was there before",
 	    plain_whiteouts_remove_what_was_there_before);

@@ -318,11 +318,23 @@ static int extract_directory(struct extraction *state, const struct tar_entry *e
 	return spool_add(&state->times, path, entry->mtime_sec, entry->mtime_nsec, err);
 }
 
+/* Layers are held to `layer_rule`; ordinary archives are read as inside a chroot. */
+static enum tree_names name_rule(const struct extraction *state, enum tree_names layer_rule)
+{
+	const struct extract_options *options = state->options;
+	if (options->format != EXTRACT_ORDINARY) {
+		return layer_rule;
+	}
+	return options->prefix == NULL || options->prefix[0] == 0 ? TREE_NAMES_CLAMPED
+								  : TREE_NAMES_LEXICAL;
+}
+
 static int extract_hard_link(struct extraction *state, const struct tar_entry *entry, int parent,
 			     const char *name, struct err *err)
 {
 	char target[TAR_NAME_SIZE];
-	int result = tree_clean_name(entry->link, 1, target, err);
+	int result =
+		tree_clean_name(entry->link, name_rule(state, TREE_NAMES_ABSOLUTE), target, err);
 	if (result < 0) {
 		return result;
 	}
@@ -446,8 +458,7 @@ static int extract_member(struct extraction *state, struct tar_reader *reader,
 			  const struct tar_entry *entry, struct err *err)
 {
 	char path[TAR_NAME_SIZE];
-	int is_ordinary = state->options->format == EXTRACT_ORDINARY;
-	int result = tree_clean_name(entry->name, is_ordinary, path, err);
+	int result = tree_clean_name(entry->name, name_rule(state, TREE_NAMES_STRICT), path, err);
 	if (result < 0) {
 		return result;
 	}

@@ -42,17 +42,23 @@ void tree_close(struct tree *tree)
 	tree_forget(tree);
 }
 
-int tree_clean_name(const char *name, int may_be_absolute, char out[TAR_NAME_SIZE], struct err *err)
+int tree_clean_name(const char *name, enum tree_names rule, char out[TAR_NAME_SIZE],
+		    struct err *err)
 {
 	char clean[TAR_NAME_SIZE];
 	size_t used = 0;
 	for (const char *at = name; *at != 0;) {
 		size_t length = strcspn(at, "/");
-		if (length == 2 && at[0] == '.' && at[1] == '.') {
+		int is_up = length == 2 && at[0] == '.' && at[1] == '.';
+		if (is_up &&
+		    (rule < TREE_NAMES_LEXICAL || (used == 0 && rule != TREE_NAMES_CLAMPED))) {
 			return err_refuse(err, LAYER_REFUSED,
 					  "member \"%.200s\" climbs out with \"..\"", name);
 		}
-		if (length > 0 && !(length == 1 && at[0] == '.')) {
+		if (is_up) {
+			while (used > 0 && clean[--used] != '/') {
+			}
+		} else if (length > 0 && !(length == 1 && at[0] == '.')) {
 			if (used + length + 2 > sizeof(clean)) {
 				return err_refuse(err, LAYER_REFUSED,
 						  "a name in the archive is too long");
@@ -66,7 +72,7 @@ int tree_clean_name(const char *name, int may_be_absolute, char out[TAR_NAME_SIZ
 		at += length;
 		at += strspn(at, "/");
 	}
-	if (name[0] == '/' && used > 0 && !may_be_absolute) {
+	if (name[0] == '/' && used > 0 && rule == TREE_NAMES_STRICT) {
 		return err_refuse(err, LAYER_REFUSED, "member \"%.200s\" has an absolute name",
 				  name);
 	}

@@ -31,10 +31,16 @@ void tree_close(struct tree *tree);
 
 /*
  * Normal form of a member's name: no leading "./", no empty components, no trailing slash; the root
- * itself is "". Refuses "..", and a leading slash unless `may_be_absolute` ("/" alone always
- * passes).
+ * itself is "". "/" alone always passes.
  */
-int tree_clean_name(const char *name, int may_be_absolute, char out[TAR_NAME_SIZE],
+enum tree_names {
+	TREE_NAMES_STRICT,   /* refuses ".." and a leading slash */
+	TREE_NAMES_ABSOLUTE, /* refuses ".." */
+	TREE_NAMES_LEXICAL,  /* ".." takes the component before it; refuses climbing out */
+	TREE_NAMES_CLAMPED,  /* the same, but ".." of the root is the root */
+};
+
+int tree_clean_name(const char *name, enum tree_names rule, char out[TAR_NAME_SIZE],
 		    struct err *err);
 
 /* openat2 inside `root`; `path` "" is the root. Returns a descriptor or negative errno (no `err`).
