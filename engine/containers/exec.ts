@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { delay } from '../base/async.ts';
 import {
@@ -270,11 +270,11 @@ export class Execs {
   async #launch(exec: ExecSessionRecord, options: ExecStartOptions): Promise<ExecSession> {
     const { container, request } = exec;
     const run = container.run;
+    const processPath = join(this.#core.runDir(container.id), `process-${exec.id}.json`);
     try {
       if (run === undefined) {
         throw new ConflictError(`container ${container.id} is not running`);
       }
-      const processPath = join(this.#core.runDir(container.id), `process-${exec.id}.json`);
       await writeFile(processPath, await this.#process(exec, options), { mode: 0o600 });
       const [rows = 0, columns = 0] = options.consoleSize ?? request.consoleSize ?? [];
       const session = await run.client.exec({
@@ -292,6 +292,9 @@ export class Execs {
       return session;
     } catch (error) {
       throw this.#failed(exec, error);
+    } finally {
+      // Read once by the runtime; probes would fill the folder.
+      await rm(processPath, { force: true });
     }
   }
 

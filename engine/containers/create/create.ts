@@ -29,6 +29,13 @@ interface Plan {
   readonly request: CreateContainerRequest;
 }
 
+/** Log options that are taken but change nothing. */
+function logWarnings(host: HostConfig): string[] {
+  return host.LogConfig?.Config?.['compress'] === 'true'
+    ? ['log option compress is ignored: rotated log files are kept as they are']
+    : [];
+}
+
 function platformWarnings(image: Image | undefined, request: CreateContainerRequest): string[] {
   const own = hostPlatform();
   if (
@@ -90,7 +97,12 @@ export async function createContainer(
     core.registry.releaseName(name, id);
     throw error;
   }
-  return { id, warnings: [...checked.warnings, ...platformWarnings(image, request)] };
+  const warnings = [
+    ...checked.warnings,
+    ...logWarnings(hostConfig),
+    ...platformWarnings(image, request),
+  ];
+  return { id, warnings };
 }
 
 async function build(core: ContainerCore, plan: Plan): Promise<void> {

@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AttachOptions, StreamSession } from '../contract.ts';
 import { FakeEngine, until } from '../testing/fake-engine.ts';
@@ -145,6 +147,7 @@ describe('exec', () => {
     );
     engine.shims.runOf(id).execs[0]?.end(4);
     await Array.fromAsync(session?.output ?? []);
+    expect(await readdir(join(engine.dir, 'run', id))).toEqual(['config.json']);
     expect(await engine.containers.inspectExec(exec.id)).toMatchObject({
       Running: false,
       ExitCode: 4,
