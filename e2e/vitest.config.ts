@@ -4,6 +4,11 @@ import { defineConfig } from 'vitest/config';
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Two noisy cores: deadlines guard against hanging, they measure nothing. */
 const SLOW_TEST_TIMEOUT_MS = 180_000;
+/**
+ * Tests on real kernels, registries and browsers share the machine with whatever else runs there: one that fails is run once
+ * more, and the report names it as retried. Unit tests get no second try.
+ */
+const SECOND_TRY = 1;
 
 export default defineConfig({
   root,
@@ -24,6 +29,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'root',
+          retry: SECOND_TRY,
           include: ['{engine,electron,vm}/**/*.root.test.ts'],
           environment: 'node',
           fileParallelism: false,
@@ -35,6 +41,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'cli',
+          retry: SECOND_TRY,
           include: ['e2e/cli/**/*.test.ts'],
           environment: 'node',
           fileParallelism: false,
@@ -46,6 +53,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'desktop',
+          retry: SECOND_TRY,
           include: ['e2e/specs/**/*.spec.ts'],
           environment: 'node',
           fileParallelism: false,

@@ -42,7 +42,11 @@ const RULES: readonly {
     packages: ['node:', 'electron', 'zod'],
   },
   { folder: 'electron/preload', may: ['electron/contract'], packages: ['electron'] },
-  { folder: 'electron/setup', may: ['electron/host', 'electron/web', 'engine/base'], packages: ['node:'] },
+  {
+    folder: 'electron/setup',
+    may: ['electron/host', 'electron/web', 'engine/base'],
+    packages: ['node:'],
+  },
   {
     folder: 'renderer',
     may: ['electron/contract', 'engine/api'],

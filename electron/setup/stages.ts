@@ -114,7 +114,7 @@ function vitest(name: string): Stage {
 const BIN = 'node_modules/.bin';
 
 const STAGES: readonly Stage[] = [
-  single('format', `${BIN}/biome`, ['ci', '--error-on-warnings', '.']),
+  single('format', `${BIN}/biome`, ['ci', '--colors=off', '--error-on-warnings', '.']),
   single('lint', `${BIN}/oxlint`, ['--deny-warnings', '.']),
   single('types', `${BIN}/tsc`, ['-p', 'tsconfig.json']),
   single('page types', `${BIN}/tsc`, ['-p', 'renderer/tsconfig.json']),
