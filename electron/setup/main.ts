@@ -1,3 +1,4 @@
+import { ENGINE_NODE_FLAGS } from '../../engine/base/node/engine-process.ts';
 import { buildNative, buildPage } from './build.ts';
 import { ensurePackages } from './packages.ts';
 import { NODE, runToEnd } from './processes.ts';
@@ -43,7 +44,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   engine: async (args) => {
     ensurePackages('engine');
     buildNative();
-    return await runToEnd(NODE, ['engine/main.ts', ...args]);
+    return await runToEnd(NODE, [...ENGINE_NODE_FLAGS, 'engine/main.ts', ...args]);
   },
   web: async (args) => {
     buildPage();

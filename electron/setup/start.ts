@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { jsonLogger } from '../../engine/base/logger.ts';
+import { ENGINE_NODE_FLAGS } from '../../engine/base/node/engine-process.ts';
 import { canConnect, EngineSupervisor } from '../host/engine-supervisor.ts';
 import { startWeb } from '../web/web.ts';
 import { buildElectron } from './build.ts';
@@ -69,7 +70,7 @@ async function startEngine(): Promise<EngineSupervisor | undefined> {
   const group = user === undefined ? [] : ['--group', String(user.gid)];
   const supervisor = new EngineSupervisor({
     command: NODE,
-    args: [join(PROJECT_ROOT, 'engine/main.ts'), ...group],
+    args: [...ENGINE_NODE_FLAGS, join(PROJECT_ROOT, 'engine/main.ts'), ...group],
     cwd: PROJECT_ROOT,
     env: process.env,
     socketPath: ENGINE_SOCKET,
