@@ -1,9 +1,10 @@
 import { Compass } from 'lucide-react';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { Suspense, useEffect, useState } from 'react';
 import { Navigate, Route, Routes, useLocation, useNavigate } from 'react-router';
 import { useStore } from 'zustand';
 import { Button } from '../components/button.tsx';
 import { EmptyState, Skeleton } from '../components/state.tsx';
+import { lazyPage, preloadPages } from '../data/lazy-page.ts';
 import { ui } from '../data/ui.ts';
 import { ContainersPage } from '../features/containers/containers-page.tsx';
 import { Banner } from './banner.tsx';
@@ -13,24 +14,25 @@ import { Sidebar } from './sidebar.tsx';
 import { StatusBar } from './status-bar.tsx';
 import { text } from './text.ts';
 
-const ContainerPage = lazy(() => import('../features/container/container-page.tsx'));
-const ProjectLogsPage = lazy(() => import('../features/container/project-logs-page.tsx'));
-const ImagesPage = lazy(() => import('../features/images/images-page.tsx'));
-const ImagePage = lazy(() => import('../features/images/image-page.tsx'));
-const VolumesPage = lazy(() => import('../features/volumes/volumes-page.tsx'));
-const VolumePage = lazy(() => import('../features/volumes/volume-page.tsx'));
-const NetworksPage = lazy(() => import('../features/networks/networks-page.tsx'));
-const NetworkPage = lazy(() => import('../features/networks/network-page.tsx'));
-const DiskPage = lazy(() => import('../features/disk/disk-page.tsx'));
-const SettingsPage = lazy(() => import('../features/settings/settings-page.tsx'));
-const Palette = lazy(() => import('../features/palette/palette.tsx'));
-const RunDialog = lazy(() => import('../features/run/run-dialog.tsx'));
-const PullDialog = lazy(() => import('../features/images/pull-dialog.tsx'));
+const ContainerPage = lazyPage(() => import('../features/container/container-page.tsx'));
+const ProjectLogsPage = lazyPage(() => import('../features/container/project-logs-page.tsx'));
+const ImagesPage = lazyPage(() => import('../features/images/images-page.tsx'));
+const ImagePage = lazyPage(() => import('../features/images/image-page.tsx'));
+const VolumesPage = lazyPage(() => import('../features/volumes/volumes-page.tsx'));
+const VolumePage = lazyPage(() => import('../features/volumes/volume-page.tsx'));
+const NetworksPage = lazyPage(() => import('../features/networks/networks-page.tsx'));
+const NetworkPage = lazyPage(() => import('../features/networks/network-page.tsx'));
+const DiskPage = lazyPage(() => import('../features/disk/disk-page.tsx'));
+const SettingsPage = lazyPage(() => import('../features/settings/settings-page.tsx'));
+const Palette = lazyPage(() => import('../features/palette/palette.tsx'));
+const RunDialog = lazyPage(() => import('../features/run/run-dialog.tsx'));
+const PullDialog = lazyPage(() => import('../features/images/pull-dialog.tsx'));
 
 /** The frame: sidebar, banner, page, status bar, and the dialogs every page can open. */
 export function Shell() {
   const location = useLocation();
   useGlobalKeys();
+  useEffect(preloadPages, []);
   return (
     <div className="flex h-full flex-col">
       <a
@@ -148,7 +150,10 @@ function useGlobalKeys(): void {
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent): void => {
       const isMod = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
-      if (!isMod) {
+      // In a terminal these keys are the program's: Ctrl+K cuts a line there.
+      const isInTerminal =
+        event.target instanceof Element && event.target.closest('.xterm') !== null;
+      if (!isMod || (isInTerminal && !event.metaKey)) {
         return;
       }
       if (event.key === 'k' || event.key === 'K') {

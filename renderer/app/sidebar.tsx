@@ -1,5 +1,5 @@
 import { Search } from 'lucide-react';
-import { NavLink } from 'react-router';
+import { NavLink, useLocation } from 'react-router';
 import { cx } from '../components/cx.ts';
 import { Kbd } from '../components/kbd.tsx';
 import { useContainers, useImages, useNetworks, useVolumes } from '../data/queries.ts';
@@ -9,6 +9,7 @@ import { text } from './text.ts';
 
 /** Navigation at the left edge. */
 export function Sidebar() {
+  const { pathname } = useLocation();
   const containers = useContainers();
   const counts: Partial<Record<Page['id'], number | undefined>> = {
     containers: containers?.items.length,
@@ -46,21 +47,25 @@ export function Sidebar() {
             key={page.id}
             to={page.path}
             aria-keyshortcuts={`Control+${page.digit}`}
-            className={({ isActive }) =>
-              cx(
+            className={({ isActive: isHere }) => {
+              const isActive = isHere || belongsTo(page, pathname);
+              return cx(
                 'group flex h-8 items-center gap-2.5 rounded-sm px-2.5 text-sm transition-colors duration-100',
                 isActive
                   ? 'bg-active font-medium text-ink'
                   : 'text-ink-2 hover:bg-hover hover:text-ink',
                 page.id === 'settings' && 'mt-auto mb-3',
-              )
-            }
+              );
+            }}
           >
-            {({ isActive }) => (
+            {({ isActive: isHere }) => (
               <>
                 <page.icon
                   aria-hidden
-                  className={cx('size-4', isActive ? 'text-accent-ink' : 'text-ink-3')}
+                  className={cx(
+                    'size-4',
+                    isHere || belongsTo(page, pathname) ? 'text-accent-ink' : 'text-ink-3',
+                  )}
                   strokeWidth={1.9}
                 />
                 <span className="flex-1">{page.label}</span>
@@ -76,6 +81,11 @@ export function Sidebar() {
       </nav>
     </aside>
   );
+}
+
+/** Project logs are reached from the containers. */
+function belongsTo(page: Page, pathname: string): boolean {
+  return page.id === 'containers' && pathname.startsWith('/projects/');
 }
 
 function Logo() {

@@ -180,7 +180,7 @@ export function Segmented<V extends string>({
     <div
       role="radiogroup"
       aria-label={label}
-      className="flex h-8 shrink-0 items-center gap-0.5 rounded-sm bg-active p-0.5"
+      className="flex h-8 shrink-0 items-center gap-0.5 rounded-sm bg-(--track) p-0.5"
     >
       {options.map((option, index) => {
         const isActive = option.value === value;
@@ -210,7 +210,7 @@ export function Segmented<V extends string>({
             }}
             className={cx(
               'flex h-7 select-none items-center gap-1.5 rounded-[5px] px-2.5 text-xs font-medium transition-colors',
-              isActive ? 'bg-raised text-ink shadow-tiny' : 'text-ink-2 hover:text-ink',
+              isActive ? 'bg-(--track-active) text-ink shadow-tiny' : 'text-ink-2 hover:text-ink',
             )}
           >
             {option.label}

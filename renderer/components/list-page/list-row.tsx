@@ -139,6 +139,7 @@ function ItemRowView<T>({
                 label={`${action.label} ${label}`}
                 icon={action.icon}
                 tabIndex={tabIndex}
+                className="text-ink-3"
                 disabled={action.isDisabled === true}
                 onClick={action.run}
               />
@@ -149,6 +150,7 @@ function ItemRowView<T>({
           size="sm"
           label={text.list.actionsFor(label)}
           icon={Ellipsis}
+          className="text-ink-3"
           tabIndex={tabIndex}
           hasTooltip={false}
           aria-haspopup="menu"
@@ -279,6 +281,7 @@ export function GroupRow<T>({
                   label={`${action.label} ${label}`}
                   icon={action.icon}
                   tabIndex={tabIndex}
+                  className="text-ink-3"
                   disabled={action.isDisabled === true}
                   onClick={action.run}
                 />
@@ -289,6 +292,7 @@ export function GroupRow<T>({
           size="sm"
           label={text.list.actionsFor(label)}
           icon={Ellipsis}
+          className="text-ink-3"
           tabIndex={tabIndex}
           hasTooltip={false}
           aria-haspopup="menu"

@@ -11,7 +11,7 @@ import {
   Square,
   SquareTerminal,
 } from 'lucide-react';
-import { lazy, Suspense, useMemo, useState } from 'react';
+import { Suspense, useMemo, useState } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import type { ContainerSummary } from '../../../electron/contract/container-channels.ts';
 import { useNotConnected } from '../../app/not-connected.tsx';
@@ -21,6 +21,7 @@ import { shortId } from '../../components/format.ts';
 import { Menu } from '../../components/menu.tsx';
 import { EmptyState, Skeleton } from '../../components/state.tsx';
 import { type Tab, Tabs } from '../../components/tabs.tsx';
+import { lazyPage } from '../../data/lazy-page.ts';
 import { usePending } from '../../data/pending.ts';
 import { useContainers } from '../../data/queries.ts';
 import { runAction } from '../containers/actions.ts';
@@ -40,7 +41,7 @@ import { ProcessesTab } from './processes-tab.tsx';
 import { TerminalTab } from './terminal/terminal-tab.tsx';
 import { text } from './text.ts';
 
-const StatsTab = lazy(() => import('./stats/stats-tab.tsx'));
+const StatsTab = lazyPage(() => import('./stats/stats-tab.tsx'));
 
 /** One container: its log, terminals, load, details, processes and changed files. */
 export default function ContainerPage() {
@@ -102,7 +103,7 @@ function Details({
             <PortsCell
               ports={container.ports}
               isRunning={container.state === 'running'}
-              limit={3}
+              maxChars={36}
             />
           </span>
         }

@@ -174,7 +174,7 @@ export const text = {
     dropped: (count: string) => `${count} older lines are no longer held`,
     states: {
       loading: 'Loading',
-      following: 'Following',
+      following: 'Live',
       ended: 'Ended',
       offline: 'Waiting for the engine',
     },

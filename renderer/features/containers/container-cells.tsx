@@ -9,7 +9,7 @@ import { openExternal } from '../../data/bridge.ts';
 import { usePending } from '../../data/pending.ts';
 import { useSample, useSamples } from '../../data/stats-hub.ts';
 import { useNow } from '../../data/use-now.ts';
-import { portLinks, stateView } from './container-state.ts';
+import { type PortLink, portLinks, stateView } from './container-state.ts';
 import { text } from './text.ts';
 
 /** Dot, state in words, health and restarts. */
@@ -33,53 +33,78 @@ export function StateCell({ container }: { readonly container: ContainerSummary 
   );
 }
 
-/** Published ports; a click opens the browser. */
+/** Characters of port labels that a column has room for. */
+const PORTS_CHARS = 17;
+
+/** How many links have room, at least one. */
+function fittingCount(links: readonly PortLink[], maxChars: number): number {
+  let used = 0;
+  for (const [index, link] of links.entries()) {
+    used += link.label.length;
+    if (used > maxChars) {
+      return Math.max(1, index);
+    }
+  }
+  return links.length;
+}
+
+/** Published ports, as many as there is room for; a click opens the browser. */
 export function PortsCell({
   ports,
   isRunning,
   tabIndex,
-  limit = 2,
+  maxChars = PORTS_CHARS,
 }: {
   readonly ports: readonly ContainerPort[];
   readonly isRunning: boolean;
   readonly tabIndex?: number;
-  readonly limit?: number;
+  readonly maxChars?: number;
 }) {
   const links = portLinks(ports);
+  const limit = fittingCount(links, maxChars);
   const rest = links.slice(limit);
   return (
-    <span className="nums flex min-w-0 items-center gap-1.5">
-      {links.slice(0, limit).map((link) => {
-        const { url } = link;
-        return url !== undefined && isRunning ? (
-          <a
-            key={link.key}
-            href={url}
-            aria-label={text.openPort(link.label)}
-            title={url}
-            target="_blank"
-            rel="noopener noreferrer"
-            tabIndex={tabIndex}
-            onClick={(event) => {
-              event.preventDefault();
-              void openExternal(url);
-            }}
-            className="truncate rounded-xs text-accent-ink underline-offset-2 hover:underline"
-          >
-            {link.label}
-          </a>
-        ) : (
-          <span key={link.key} className="truncate text-ink-3">
-            {link.label}
-          </span>
-        );
-      })}
+    <span className="nums flex min-w-0 items-center gap-2">
+      {links.slice(0, limit).map((link) => (
+        <PortLinkView key={link.key} link={link} isRunning={isRunning} tabIndex={tabIndex} />
+      ))}
       {rest.length > 0 && (
         <Tooltip label={rest.map((link) => link.label).join(', ')}>
           <span className="shrink-0 text-xs text-ink-3">{text.morePorts(rest.length)}</span>
         </Tooltip>
       )}
     </span>
+  );
+}
+
+function PortLinkView({
+  link,
+  isRunning,
+  tabIndex,
+}: {
+  readonly link: PortLink;
+  readonly isRunning: boolean;
+  readonly tabIndex: number | undefined;
+}) {
+  const { url } = link;
+  return url !== undefined && isRunning ? (
+    <a
+      href={url}
+      aria-label={text.openPort(link.label)}
+      title={url}
+      target="_blank"
+      rel="noopener noreferrer"
+      tabIndex={tabIndex}
+      onClick={(event) => {
+        event.preventDefault();
+        void openExternal(url);
+      }}
+      className="shrink-0 rounded-xs text-accent-ink underline-offset-2 hover:underline"
+    >
+      {link.label}
+    </a>
+  ) : (
+    <span className="shrink-0 text-ink-3">{link.label}</span>
   );
 }
 

@@ -98,7 +98,7 @@ export function ContainersPage() {
       {
         id: 'name',
         label: text.columns.name,
-        width: 'minmax(170px, 2.1fr)',
+        width: 'minmax(160px, 2.1fr)',
         sortValue: getLabel,
         render: (container) => (
           <span className="truncate font-medium text-ink">{container.name}</span>
@@ -107,14 +107,14 @@ export function ContainersPage() {
       {
         id: 'state',
         label: text.columns.state,
-        width: 'minmax(150px, 1.3fr)',
+        width: 'minmax(148px, 1.3fr)',
         sortValue: stateRank,
         render: (container) => <StateCell container={container} />,
       },
       {
         id: 'image',
         label: text.columns.image,
-        width: 'minmax(120px, 1.7fr)',
+        width: 'minmax(110px, 1.7fr)',
         sortValue: (container) => container.image,
         render: (container) => (
           <span className="truncate text-ink-2" title={container.image}>
@@ -125,7 +125,7 @@ export function ContainersPage() {
       {
         id: 'ports',
         label: text.columns.ports,
-        width: 'minmax(138px, 1.1fr)',
+        width: 'minmax(152px, 1.1fr)',
         sortValue: (container) =>
           container.ports.find((port) => port.hostPort !== undefined)?.hostPort,
         render: (container, tabIndex) => (

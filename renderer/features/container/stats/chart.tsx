@@ -1,6 +1,5 @@
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import { onThemeChange, resolveToken } from '../../../terminal/theme.ts';
 
 /** One line of a chart. */
@@ -21,7 +20,11 @@ interface ChartProps {
   readonly format: (value: number) => string;
   /** Least upper end of the scale, so that noise near zero does not fill the chart. */
   readonly minMax: number;
+  /** Steps of the scale: powers of two for memory, so that they are round in MiB. */
+  readonly base?: 10 | 2;
 }
+
+const BINARY_STEPS = Array.from({ length: 45 }, (_, index) => 2 ** index);
 
 const HEIGHT_PX = 148;
 
@@ -34,15 +37,15 @@ export function Chart(props: ChartProps) {
   return <Plot key={shape} {...props} />;
 }
 
-function Plot({ label, timesSec, lines, format, minMax }: ChartProps) {
+function Plot({ label, timesSec, lines, format, minMax, base = 10 }: ChartProps) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
-  const latest = useRef({ timesSec, lines, format, minMax });
+  const latest = useRef({ timesSec, lines, format, minMax, base });
 
   useEffect(() => {
-    latest.current = { timesSec, lines, format, minMax };
+    latest.current = { timesSec, lines, format, minMax, base };
     plot.current?.setData(toData(timesSec, lines));
-  }, [timesSec, lines, format, minMax]);
+  }, [timesSec, lines, format, minMax, base]);
 
   useEffect(() => {
     const host = element.current;
@@ -119,6 +122,7 @@ function options(width: number, latest: Latest): uPlot.Options {
         ...axis,
         size: 64,
         space: 36,
+        ...(latest.current.base === 2 ? { incrs: BINARY_STEPS } : {}),
         values: (_, splits) => splits.map((value) => latest.current.format(value)),
       },
     ],

@@ -107,7 +107,7 @@ function Charts({ samples }: { readonly samples: readonly StatsSample[] }) {
           note={text.stats.cpuNote(String(last?.cpuCount ?? 0))}
           lines={lines.cpu}
           timesSec={series.timesSec}
-          format={(value) => formatPercent(value)}
+          format={percentTick}
           minMax={5}
         />
         <Panel
@@ -118,6 +118,7 @@ function Charts({ samples }: { readonly samples: readonly StatsSample[] }) {
           timesSec={series.timesSec}
           format={formatMemory}
           minMax={1024 * 1024}
+          base={2}
         />
         <Panel
           title={text.stats.network}
@@ -145,6 +146,9 @@ function Charts({ samples }: { readonly samples: readonly StatsSample[] }) {
   );
 }
 
+/** Steps of the scale are round: no decimals needed above one. */
+const percentTick = (value: number): string => `${Number(value.toFixed(1))}%`;
+
 interface PanelProps {
   readonly title: string;
   readonly value: string;
@@ -153,9 +157,10 @@ interface PanelProps {
   readonly timesSec: readonly number[];
   readonly format: (value: number) => string;
   readonly minMax: number;
+  readonly base?: 10 | 2;
 }
 
-function Panel({ title, value, note, lines, timesSec, format, minMax }: PanelProps) {
+function Panel({ title, value, note, lines, timesSec, format, minMax, base = 10 }: PanelProps) {
   return (
     <section aria-label={title} className="rounded-md border border-line bg-surface">
       <header className="flex items-start justify-between gap-4 px-4 pt-3">
@@ -186,6 +191,7 @@ function Panel({ title, value, note, lines, timesSec, format, minMax }: PanelPro
           lines={lines}
           format={format}
           minMax={minMax}
+          base={base}
         />
       </div>
     </section>

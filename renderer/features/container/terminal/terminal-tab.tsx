@@ -1,5 +1,5 @@
 import { Plus, Settings2, SquareTerminal, X } from 'lucide-react';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { Suspense, useEffect, useState } from 'react';
 import type { ContainerSummary } from '../../../../electron/contract/container-channels.ts';
 import type { TerminalSession } from '../../../../electron/contract/terminal-channels.ts';
 import { Button, IconButton } from '../../../components/button.tsx';
@@ -8,12 +8,13 @@ import { ConfirmDialog } from '../../../components/dialog.tsx';
 import { Field, Input } from '../../../components/field.tsx';
 import { EmptyState, ErrorState, Skeleton } from '../../../components/state.tsx';
 import { bridge, type Problem, problemOf } from '../../../data/bridge.ts';
+import { lazyPage } from '../../../data/lazy-page.ts';
 import { parseShellWords } from '../../../data/shell-words.ts';
 import { runAction } from '../../containers/actions.ts';
 import { text } from '../text.ts';
 import type { SessionRequest } from './terminal-pane.tsx';
 
-const TerminalPane = lazy(() => import('./terminal-pane.tsx'));
+const TerminalPane = lazyPage(() => import('./terminal-pane.tsx'));
 
 /** One tab of the terminals of a container. */
 interface Pane {
