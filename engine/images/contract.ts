@@ -358,6 +358,8 @@ export interface ImageService extends AsyncDisposable {
   find(ref: string): Promise<Image | undefined>;
   /** By exact id; undefined when absent. */
   get(id: Digest): Image | undefined;
+  /** Top layer of an image, also of one that was removed by force while a container has it mounted. */
+  mountableChainId(id: Digest): ChainId | undefined;
   /** Every image, intermediate ones included, unordered. */
   all(): readonly Image[];
   /** Images whose parent is `id` (classic build cache). */

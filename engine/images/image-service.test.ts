@@ -276,6 +276,25 @@ describe('remove', () => {
     expect(await later.blobs()).toEqual([]);
   });
 
+  it('keeps the layers of a mounted image removed by force until its container goes', async () => {
+    const id = await harness.add(sampleImage(), 'app:latest');
+    const top = harness.service.get(id)?.chainId;
+    harness.users.push({
+      containerId: 'c'.repeat(64),
+      imageId: `sha256:${'0'.repeat(64)}`,
+      isRunning: false,
+      mountedImageIds: [id],
+    });
+    await harness.service.remove('app', FORCE);
+    await harness.service.collect();
+    expect(harness.service.get(id)).toBeUndefined();
+    expect(harness.service.mountableChainId(id)).toBe(top);
+    harness.users.length = 0;
+    await harness.service.collect();
+    expect(harness.service.mountableChainId(id)).toBeUndefined();
+    expect(await harness.snapshots.listLayers()).toEqual([]);
+  });
+
   it('refuses a parent and takes nameless parents along', async () => {
     const base = await harness.add(sampleImage(), 'base');
     const middle = await commit(base, 'middle');

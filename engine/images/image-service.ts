@@ -1,9 +1,9 @@
 import { InvalidParameterError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { decompress, peekPacking } from '../base/node/decompress.ts';
 import type { ContentStore } from '../content/contract.ts';
 import type { EventLog } from '../events/contract.ts';
-import type { Digest, Snapshotter } from '../snapshots/contract.ts';
-import { decompress, peekPacking } from './archive/decompress.ts';
+import type { ChainId, Digest, Snapshotter } from '../snapshots/contract.ts';
 import { applyConfigChanges } from './config-changes.ts';
 import type {
   CreateImageRequest,
@@ -94,7 +94,7 @@ export class StoredImageService implements ImageService {
       proxyEnv: options.proxyEnv,
     });
     const store = new ImageStore({ root: options.root, content, log });
-    const keeper = new LayerKeeper({ snapshots, content, store, log });
+    const keeper = new LayerKeeper({ snapshots, content, store, users, log });
     const publisher = new ImagePublisher({ store, content, snapshots, events, log });
     const queries = new ImageQueries({ store, keeper, snapshots, users });
     const blobs = new LayerBlobs({ content, snapshots, store, publisher });
@@ -138,6 +138,11 @@ export class StoredImageService implements ImageService {
   get(id: Digest): Image | undefined {
     const found = this.#store.find(id);
     return found === undefined ? undefined : this.#queries.view(found);
+  }
+
+  mountableChainId(id: Digest): ChainId | undefined {
+    const chainId = this.#store.findAny(id)?.chainIds.at(-1);
+    return chainId !== undefined && this.#keeper.find(chainId) !== undefined ? chainId : undefined;
   }
 
   all(): readonly Image[] {

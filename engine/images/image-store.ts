@@ -150,6 +150,11 @@ export class ImageStore {
     return image?.isVisible === true ? image : undefined;
   }
 
+  /** Also a removed one. */
+  findAny(id: Digest): StoredImage | undefined {
+    return this.#images.get(id);
+  }
+
   /** Image id of a canonical reference. */
   lookUp(canonical: string): Digest | undefined {
     return this.#references.get(canonical);

@@ -10,7 +10,7 @@ import type {
   LayerInfo,
   Snapshotter,
 } from '../snapshots/contract.ts';
-import type { ImageLease } from './contract.ts';
+import type { ImageLease, ImageUsers } from './contract.ts';
 import type { ImageStore } from './image-store.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -64,6 +64,7 @@ export class LayerKeeper {
   readonly #snapshots: Snapshotter;
   readonly #content: ContentStore;
   readonly #store: ImageStore;
+  readonly #users: ImageUsers;
   readonly #log: Logger;
   readonly #layers = new Map<ChainId, LayerInfo>();
   readonly #heldLayers = new HoldCount<ChainId>();
@@ -78,11 +79,13 @@ export class LayerKeeper {
     readonly snapshots: Snapshotter;
     readonly content: ContentStore;
     readonly store: ImageStore;
+    readonly users: ImageUsers;
     readonly log: Logger;
   }) {
     this.#snapshots = options.snapshots;
     this.#content = options.content;
     this.#store = options.store;
+    this.#users = options.users;
     this.#log = options.log;
   }
 
@@ -236,7 +239,11 @@ export class LayerKeeper {
     }
     return await this.#collecting.run('layers', async () => {
       const gone: ChainId[] = [];
+      const mounted = this.#mountedImages();
       for (const image of this.#store.removed()) {
+        if (mounted.has(image.record.id)) {
+          continue;
+        }
         gone.push(...(await this.#removeLayers(image.chainIds.toReversed())));
         if (image.chainIds.every((id) => !this.#layers.has(id) || this.#isLive(id))) {
           await this.#store.erase(image.record.id);
@@ -286,10 +293,23 @@ export class LayerKeeper {
     });
   }
 
-  /** True when an image that is not removed has the layer. */
+  /** Images that containers have mounted; a removed one keeps its layers for the next start. */
+  #mountedImages(): ReadonlySet<Digest> {
+    const mounted = new Set<Digest>();
+    for (const user of this.#users()) {
+      for (const id of user.mountedImageIds ?? []) {
+        mounted.add(id);
+      }
+    }
+    return mounted;
+  }
+
+  /** True when an image that is not removed, or is mounted, has the layer. */
   #isLive(chainId: ChainId): boolean {
+    const mounted = this.#mountedImages();
     for (const image of this.#store.everything()) {
-      if (!image.record.isRemoved && image.chainIds.includes(chainId)) {
+      const isKept = !image.record.isRemoved || mounted.has(image.record.id);
+      if (isKept && image.chainIds.includes(chainId)) {
         return true;
       }
     }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { InvalidParameterError, messageOf, SystemError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
+import { decompress, peekPacking } from '../base/node/decompress.ts';
 import type { ContentStore } from '../content/contract.ts';
 import type { Digest } from '../snapshots/contract.ts';
 import { ArchiveStore } from './archive/archive-store.ts';
-import { decompress, peekPacking } from './archive/decompress.ts';
 import type { Descriptor, ImageConfig, ProgressSink } from './contract.ts';
 import { chainIdsOf, decodeImageConfig, decodeWith, digestOf, parseJson } from './image-config.ts';
 import type { ImagePublisher } from './image-publisher.ts';

@@ -1,7 +1,9 @@
+import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ContainerConfig, HostConfig } from '../../api/types/container.ts';
 import { InvalidParameterError, NotFoundError } from '../../base/errors.ts';
 import type { ContainerCore } from '../core.ts';
+import { resolveSubpath } from '../life/subpath.ts';
 import type { MountRecord } from '../record.ts';
 import { cleanPath, isWritableMode, ownMounts, parseVolumesFrom } from './mount-spec.ts';
 
@@ -160,6 +162,15 @@ export async function dropVolumes(core: ContainerCore, names: readonly string[])
   }
 }
 
+/** False also for what is missing or leads out: the start will tell. */
+async function isEmptyBelow(root: string, subpath: string): Promise<boolean> {
+  try {
+    return (await readdir(await resolveSubpath(root, subpath))).length === 0;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Fills empty volumes with what the image has at their place, owners and permissions kept.
  *
@@ -170,9 +181,7 @@ export async function fillVolumes(
   id: string,
   mounts: readonly MountRecord[],
 ): Promise<void> {
-  const volumes = mounts.filter(
-    (mount) => mount.type === 'volume' && mount.copiesData && !mount.spec.VolumeOptions?.Subpath,
-  );
+  const volumes = mounts.filter((mount) => mount.type === 'volume' && mount.copiesData);
   if (volumes.length === 0) {
     return;
   }
@@ -192,13 +201,16 @@ export async function fillVolumes(
         }
         continue;
       }
-      if (!facts.isDirectory || !(await service.isEmpty(mount.name))) {
+      const subpath = mount.spec.VolumeOptions?.Subpath ?? '';
+      if (!facts.isDirectory || (subpath === '' && !(await service.isEmpty(mount.name)))) {
         continue;
       }
       const target = await service.acquire(mount.name, id);
       try {
-        const tar = layerTool.readTree({ root, path: mount.destination, name: '.' });
-        await layerTool.writeTree({ root: target, path: '/', tar });
+        if (subpath === '' || (await isEmptyBelow(target, subpath))) {
+          const tar = layerTool.readTree({ root, path: mount.destination, name: '.' });
+          await layerTool.writeTree({ root: target, path: `/${subpath}`, tar });
+        }
       } finally {
         await service.release(mount.name, id);
       }

@@ -9,6 +9,7 @@ import { cleanPath, tmpfsMountOptions } from '../create/mount-spec.ts';
 import { containerMode } from '../create/validate.ts';
 import type { MountRecord } from '../record.ts';
 import { bindInside, dropMount, mountTmpfs } from './host-mounts.ts';
+import { resolveSubpath } from './subpath.ts';
 
 /** Mounts of one start. What lives on the host only for the start is dropped by `afterStart`. */
 export interface ResolvedMounts {
@@ -101,13 +102,8 @@ interface Temporary {
   readonly folder: string;
 }
 
-async function subpathSource(
-  core: ContainerCore,
-  root: string,
-  subpath: string,
-  temporary: Temporary,
-): Promise<string> {
-  const resolved = await core.ports.runtime.resolveInRoot(root, subpath);
+async function subpathSource(root: string, subpath: string, temporary: Temporary): Promise<string> {
+  const resolved = await resolveSubpath(root, subpath);
   const place = join(temporary.folder, `subpath-${temporary.undo.length}`);
   try {
     await bindInside(root, resolved, place);
@@ -132,7 +128,7 @@ async function volumeMount(
 ): Promise<SpecMount> {
   const root = await core.ports.volumes.acquire(mount.name, container.id);
   const subpath = mount.spec.VolumeOptions?.Subpath ?? '';
-  const source = subpath === '' ? root : await subpathSource(core, root, subpath, temporary);
+  const source = subpath === '' ? root : await subpathSource(root, subpath, temporary);
   return {
     type: 'bind',
     source,
@@ -146,15 +142,14 @@ async function imageMount(
   mount: MountRecord,
   temporary: Temporary,
 ): Promise<SpecMount> {
-  const image = core.ports.images.get(mount.source as Digest);
-  if (image?.chainId === undefined) {
+  const chainId = core.ports.images.mountableChainId(mount.source as Digest);
+  if (chainId === undefined) {
     throw new NotFoundError(`No such image: ${mount.name}`);
   }
-  const tree = await core.ports.snapshots.mountLayer(image.chainId);
+  const tree = await core.ports.snapshots.mountLayer(chainId);
   temporary.undo.push(async () => await tree[Symbol.asyncDispose]());
   const subpath = mount.spec.ImageOptions?.Subpath ?? '';
-  const source =
-    subpath === '' ? tree.path : await subpathSource(core, tree.path, subpath, temporary);
+  const source = subpath === '' ? tree.path : await subpathSource(tree.path, subpath, temporary);
   return {
     type: 'bind',
     source,

@@ -46,6 +46,10 @@ export async function destroy(
   }
   core.publish(container, 'destroy');
   container.notifyRemoved();
+  // An image removed by force meanwhile stayed for its sake.
+  await core.ports.images.collect().catch((error: unknown) => {
+    core.logger.warn('layers of a removed image stay', { problem: messageOf(error) });
+  });
 }
 
 async function removeAnonymousVolumes(core: ContainerCore, container: Container): Promise<void> {

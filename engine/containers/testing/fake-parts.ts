@@ -93,6 +93,8 @@ export function fakeImages(images: ReadonlyMap<string, RunConfig>): ImageService
     resolve,
     find: async (ref) => await Promise.resolve(imageOf(ref)),
     get: () => undefined,
+    mountableChainId: () => undefined,
+    collect: async () => await Promise.resolve(),
     childrenOf: () => [],
     acquire: async (ref) =>
       partial<ImageLease & { readonly image: Image }>('lease', {

@@ -1,8 +1,8 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { InvalidParameterError } from '../../base/errors.ts';
+import { decompress, peekPacking } from '../../base/node/decompress.ts';
 import { streamOf, tarOf } from '../testing/image-harness.ts';
-import { decompress, peekPacking } from './decompress.ts';
 import { readTar } from './tar-reader.ts';
 import { tarEnd, tarHeader, tarPadding } from './tar-writer.ts';
 

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { ConflictError, InvalidParameterError } from '../../base/errors.ts';
+import { decompress } from '../../base/node/decompress.ts';
 import type {
   ApplyLayerOptions,
   ChainId,
   LayerInfo,
   Snapshotter,
 } from '../../snapshots/contract.ts';
-import { decompress } from '../archive/decompress.ts';
 import { chainIdsOf, digestOf } from '../image-config.ts';
 
 function unused(): never {
