@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { KeyedLock } from '../base/async.ts';
-import { ConflictError, messageOf } from '../base/errors.ts';
+import { ConflictError, messageOf, SystemError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Container } from './container.ts';
 import type { ContainerPorts, ContainerSettings } from './ports.ts';
@@ -9,6 +9,9 @@ import { Registry } from './registry.ts';
 
 /** Attributes that an event has besides image, name and labels. */
 export type EventAttributes = Readonly<Record<string, string>>;
+
+/** A machine under heavy load takes seconds to start a process; one that takes longer hangs. */
+const START_TIMEOUT_MS = 120_000;
 
 /**
  * What all operations share: the outside, the records, one lock per container. Operations hold the lock only while they
@@ -29,6 +32,24 @@ export class ContainerCore {
     this.settings = settings;
     this.logger = ports.logger;
     this.store = new RecordStore(settings.root, ports.logger);
+  }
+
+  /**
+   * Does something that waits for the OCI runtime, with a limit.
+   *
+   * @throws SystemError  it took too long; the work was aborted
+   */
+  async withRuntimeLimit<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limitMs = this.settings.startTimeoutMs ?? START_TIMEOUT_MS;
+    const signal = AbortSignal.timeout(limitMs);
+    try {
+      return await work(signal);
+    } catch (cause) {
+      if (signal.aborted) {
+        throw new SystemError(`the OCI runtime did not ${what} within ${limitMs} ms`, { cause });
+      }
+      throw cause;
+    }
   }
 
   /** Folder of a container's shim and bundle. */

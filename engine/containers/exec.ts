@@ -277,7 +277,7 @@ export class Execs {
       }
       await writeFile(processPath, await this.#process(exec, options), { mode: 0o600 });
       const [rows = 0, columns = 0] = options.consoleSize ?? request.consoleSize ?? [];
-      const session = await run.client.exec({
+      const wanted = {
         execId: exec.id,
         processPath,
         hasTty: request.hasTty,
@@ -285,7 +285,11 @@ export class Execs {
         wantsStdin: request.attachStdin && !options.isDetached,
         wantsStdout: request.attachStdout && !options.isDetached,
         wantsStderr: request.attachStderr && !options.isDetached,
-      });
+      };
+      const session = await this.#core.withRuntimeLimit(
+        'start the process',
+        async (signal) => await run.client.exec({ ...wanted, signal }),
+      );
       exec.pid = session.process.pid;
       exec.started.resolve();
       this.#endings.set(exec, this.#watch(exec, run.client.waitExit(exec.id)));

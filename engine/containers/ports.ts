@@ -47,6 +47,8 @@ export interface ContainerSettings {
   readonly defaultUlimits: readonly { Name: string; Soft: number; Hard: number }[];
   /** `no-new-privileges` for every container. */
   readonly hasNoNewPrivileges: boolean;
-  /** What `http_proxy` and the like should not be: environment is never inherited. Seconds before SIGKILL at shutdown. */
+  /** Seconds containers would get at a shutdown that stops them; here they keep running. */
   readonly shutdownTimeoutSec: number;
+  /** A start or exec that the OCI runtime does not finish within this is given up; default two minutes. */
+  readonly startTimeoutMs?: number;
 }

@@ -119,6 +119,20 @@ describe('start and exit', () => {
     expect(() => engine.containers.resolve(id)).toThrow('No such container');
   });
 
+  it('a runtime that hangs is given up, and the container can be removed', async () => {
+    await using engine = await FakeEngine.make({ settings: { startTimeoutMs: 20 } });
+    const id = await engine.create('web');
+    engine.shims.isHanging = true;
+    await expect(engine.containers.start(id)).rejects.toThrow(
+      'the OCI runtime did not start the container within 20 ms',
+    );
+    expect((await engine.containers.inspect(id)).State).toMatchObject({
+      Status: 'created',
+      ExitCode: 128,
+    });
+    await engine.containers.remove(id, REMOVE);
+  });
+
   it('an OOM kill is told', async () => {
     await using engine = await FakeEngine.make();
     const id = await engine.create();

@@ -294,14 +294,18 @@ async function prepareAndLaunch(
     const input = await specInput(core, container, { rootfs, network, mounts: resolved.mounts });
     const spec = await core.ports.runtime.specJson(input);
     await writeFile(join(runDir, 'config.json'), spec, { mode: 0o600 });
-    const result = await core.ports.launchShim(shimConfig(core, container), {
-      shimPath: core.settings.shimPath,
-      ...(container.pendingAttaches.size === 0
-        ? {}
-        : {
-            beforeOutput: async (client) => await openPending(container, client, end.promise),
-          }),
-    });
+    const hasWaiting = container.pendingAttaches.size > 0;
+    const beforeOutput = async (client: ShimClient): Promise<void> =>
+      await openPending(container, client, end.promise);
+    const result = await core.withRuntimeLimit(
+      'start the container',
+      async (signal) =>
+        await core.ports.launchShim(shimConfig(core, container), {
+          shimPath: core.settings.shimPath,
+          ...(hasWaiting ? { beforeOutput } : {}),
+          signal,
+        }),
+    );
     if (result.kind === 'start-failed') {
       const failure = classifyRuntimeMessage('create', result.runtimeMessage);
       throw new StartFailure(failure.error, failure.exitCode);

@@ -49,6 +49,15 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   }
 }
 
+/** What a {@link FakeEngine} has. */
+export interface FakeEngineOptions {
+  /** By reference; default: `busybox:latest` with the command `sh`. */
+  readonly images?: ReadonlyMap<string, RunConfig>;
+  /** Besides bridge, host and none. */
+  readonly networks?: readonly string[];
+  readonly settings?: Partial<ContainerSettings>;
+}
+
 /** Containers on fakes: real records in a temp folder, no process, no mount. */
 export class FakeEngine implements AsyncDisposable {
   readonly dir: string;
@@ -59,27 +68,19 @@ export class FakeEngine implements AsyncDisposable {
   containers: LocalContainers;
   readonly #images: ReadonlyMap<string, RunConfig>;
   readonly #networks: readonly string[];
+  readonly #settings: Partial<ContainerSettings>;
 
-  private constructor(
-    dir: string,
-    images: ReadonlyMap<string, RunConfig>,
-    networks: readonly string[],
-  ) {
+  private constructor(dir: string, options: FakeEngineOptions) {
     this.dir = dir;
-    this.#images = images;
-    this.#networks = networks;
+    this.#images = options.images ?? new Map([['busybox:latest', { Cmd: ['sh'] }]]);
+    this.#networks = options.networks ?? [];
+    this.#settings = options.settings ?? {};
     this.containers = this.#build();
   }
 
-  static async make(
-    options: {
-      readonly images?: ReadonlyMap<string, RunConfig>;
-      readonly networks?: readonly string[];
-    } = {},
-  ): Promise<FakeEngine> {
+  static async make(options: FakeEngineOptions = {}): Promise<FakeEngine> {
     const dir = await mkdtemp(join(tmpdir(), 'gantry-containers-'));
-    const images = options.images ?? new Map([['busybox:latest', { Cmd: ['sh'] }]]);
-    const engine = new FakeEngine(dir, images, options.networks ?? []);
+    const engine = new FakeEngine(dir, options);
     await engine.containers.restore();
     return engine;
   }
@@ -106,7 +107,7 @@ export class FakeEngine implements AsyncDisposable {
       launchShim: this.shims.launch,
       connectShim: this.shims.connect,
     };
-    return new LocalContainers(ports, testSettings(this.dir));
+    return new LocalContainers(ports, { ...testSettings(this.dir), ...this.#settings });
   }
 
   /** A new engine on the same folders, as after a crash: the old one is dropped without a word. */

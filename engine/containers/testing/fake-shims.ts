@@ -219,6 +219,8 @@ export class FakeShims {
   readonly runs: FakeRun[] = [];
   /** The runtime's message with which the next starts fail. */
   failure: string | undefined;
+  /** The runtime never answers. */
+  isHanging = false;
   /** Called with each new run before its output begins. */
   onLaunch: (run: FakeRun) => void = () => {};
 
@@ -234,6 +236,12 @@ export class FakeShims {
   readonly launch: LaunchShim = async (config, options) => {
     if (this.failure !== undefined) {
       return { kind: 'start-failed', runtimeMessage: this.failure, exitCode: 1 };
+    }
+    if (this.isHanging) {
+      return await new Promise((_, reject) => {
+        const { signal } = options;
+        signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      });
     }
     const run = new FakeRun(config);
     const client = run.client();
