@@ -1,17 +1,19 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import {
   InvalidParameterError,
   isMissing,
   NotFoundError,
   NotImplementedError,
 } from '../base/errors.ts';
+import { unpacked } from '../base/node/decompress.ts';
 import type { LayerTool } from '../snapshots/contract.ts';
 import type { BuildRequest } from './contract.ts';
 import { IgnoreRules } from './dockerignore.ts';
 import { download } from './download.ts';
 import { SourceTree } from './source-tree.ts';
-import { isTar, unpackStream } from './unpack.ts';
+import { isTar } from './tar-entries.ts';
 
 /** Where and with what a context is unpacked. */
 export interface ContextOptions {
@@ -50,11 +52,11 @@ export class BuildContext implements AsyncDisposable {
         const tree = new SourceTree(options.folder, options.resolveInRoot);
         return new BuildContext(options.folder, tree, remote.toString('utf8'));
       }
-      const tar = remote === undefined ? request.context : [remote];
+      const tar = remote === undefined ? request.context : Readable.from([remote]);
       await options.layerTool.writeTree({
         root: options.folder,
         path: '/',
-        tar: unpackStream(tar),
+        tar: unpacked(tar),
         ...(request.signal === undefined ? {} : { signal: request.signal }),
       });
       const tree = new SourceTree(options.folder, options.resolveInRoot);

@@ -3,13 +3,13 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { InvalidParameterError, NotFoundError } from '../base/errors.ts';
+import { unpacked } from '../base/node/decompress.ts';
 import type { ResolvedUser } from '../runtime/contract.ts';
 import type { LayerTool } from '../snapshots/contract.ts';
 import type { Heredoc } from './dockerfile/lines.ts';
 import { download } from './download.ts';
 import { type Match, pathParts, type SourceTree } from './source-tree.ts';
-import { tarOf } from './tar-entries.ts';
-import { isTar, unpackStream } from './unpack.ts';
+import { isTar, tarOf } from './tar-entries.ts';
 
 /** COPY or ADD with all words expanded. */
 export interface CopyRequest {
@@ -271,7 +271,7 @@ class Writer {
     await this.#tools.layerTool.writeTree({
       root: this.#root,
       path: this.#target,
-      tar: unpackStream(createReadStream(file, { highWaterMark: 1024 * 1024 })),
+      tar: unpacked(createReadStream(file, { highWaterMark: 1024 * 1024 })),
       ...(this.#request.chown === '' || owner === undefined ? {} : { owner }),
       ...this.#signal(),
     });

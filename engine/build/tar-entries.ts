@@ -1,3 +1,5 @@
+import { packingOf } from '../base/node/decompress.ts';
+
 /** Members of small tars that the builder makes itself (folders, here-documents, downloads): POSIX ustar. */
 export interface TarEntry {
   /** Relative, `/` between parts; folders end with `/`. Below 256 bytes. */
@@ -55,4 +57,14 @@ export async function* tarOf(entries: Iterable<TarEntry>): AsyncGenerator<Uint8A
     }
   }
   yield Buffer.alloc(2 * BLOCK_BYTES);
+}
+
+const USTAR_OFFSET = 257;
+
+/** True when a file that begins so is a tar, or packed and taken for one. */
+export function isTar(head: Uint8Array): boolean {
+  return (
+    packingOf(head) !== 'none' ||
+    Buffer.from(head.subarray(USTAR_OFFSET, USTAR_OFFSET + 5)).toString('latin1') === 'ustar'
+  );
 }

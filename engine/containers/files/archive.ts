@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 import { InvalidParameterError, NotFoundError } from '../../base/errors.ts';
+import { unpacked } from '../../base/node/decompress.ts';
 import type { PathStat } from '../../snapshots/contract.ts';
 import type { Container } from '../container.ts';
 import type { ContainerPathStat } from '../contract.ts';
 import type { ContainerCore } from '../core.ts';
 import { formatTimeNs } from '../times.ts';
-import { decompress } from './decompress.ts';
 import { type ContainerTree, openTree } from './tree.ts';
 
 /** Absolute form of a path in a container; a trailing `/` or `/.` stays, since it follows a link. */
@@ -240,7 +240,7 @@ export async function putArchive(
   await core.ports.layerTool.writeTree({
     root: tree.root,
     path: folder,
-    tar: decompress(tar),
+    tar: unpacked(tar),
     noOverwriteDirNonDir: options.noOverwriteDirNonDir,
     ...(user === undefined ? {} : { owner: { uid: user.uid, gid: user.gid } }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
