@@ -88,6 +88,7 @@ export class AckProcess implements AsyncDisposable {
     const child = this.#child;
     this.recycle();
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      child.ref();
       await new Promise<void>((resolve) => child.once('exit', () => resolve()));
     }
   }

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { errnoOf, InvalidParameterError, messageOf, SystemError } from '../../base/errors.ts';
-import { PLAIN_ENV } from '../../base/node/run.ts';
+import { errnoOf, InvalidParameterError, messageOf, SystemError } from '../errors.ts';
+import { PLAIN_ENV } from './run.ts';
 
 /** Large, because each chunk is a trip through the thread pool. */
 const CHUNK_BYTES = 256 * 1024;
@@ -160,4 +160,12 @@ async function* throughProgram(
     child.kill('SIGKILL');
     await feeding;
   }
+}
+
+/** The plain bytes of a stream, whatever it is packed with. @throws as {@link decompress} */
+export async function* unpacked(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  const { packing, chunks: whole } = await peekPacking(chunks);
+  yield* decompress(packing, whole);
 }
