@@ -81,6 +81,9 @@ export class Lifecycle {
       }
       const run = container.run;
       if (run === undefined) {
+        if (signalNumber === SIGKILL) {
+          await this.#runs.endWithoutShim(container);
+        }
         return false;
       }
       const isSent = await run.client.kill(signalNumber).catch((error: unknown) => {

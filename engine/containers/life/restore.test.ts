@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FakeEngine, until } from '../testing/fake-engine.ts';
@@ -123,6 +123,21 @@ describe('restart of the engine', () => {
     engine.shims.runs.length = 0;
     await engine.restart();
     await until(async () => (await engine.containers.list(ALL)).length === 0);
+  });
+
+  it('a shim of another version keeps its container, which can still be killed', async () => {
+    await using engine = await FakeEngine.make();
+    const id = await engine.create('web');
+    await engine.containers.start(id);
+    await mkdir(join(engine.dir, 'run', id), { recursive: true });
+    engine.shims.isForeign = true;
+    await engine.restart();
+    expect((await engine.containers.inspect(id)).State.Status).toBe('running');
+    await engine.containers.kill(id);
+    expect((await engine.containers.inspect(id)).State).toMatchObject({
+      Status: 'exited',
+      ExitCode: 255,
+    });
   });
 
   it('shutdown leaves containers running', async () => {

@@ -106,13 +106,9 @@ export class Restorer {
     }
   }
 
+  /** @throws SystemError  a shim is there but speaks another protocol: its container is left alone */
   async #connect(id: string): Promise<ShimClient | undefined> {
-    try {
-      return await this.#core.ports.connectShim(this.#core.runDir(id));
-    } catch (error) {
-      this.#core.logger.error('shim does not answer', { id, problem: messageOf(error) });
-      return undefined;
-    }
+    return await this.#core.ports.connectShim(this.#core.runDir(id));
   }
 
   /** True when the container runs on under its shim. */

@@ -307,6 +307,17 @@ export class Runs {
     await this.#core.saveState(container);
   }
 
+  /** Ends a container that runs without a shim to talk to. Under the lock. */
+  async endWithoutShim(container: Container): Promise<void> {
+    await this.killLeftovers(container);
+    await this.settleMissedExit(container);
+    container.notifyStopped();
+    this.#core.publish(container, 'die', {
+      exitCode: String(container.record.state.exitCode),
+      execDuration: '0',
+    });
+  }
+
   /** Removes what a cut-off removal left. */
   async finishRemoval(container: Container): Promise<void> {
     await this.#core.lock.run(container.id, async () => {

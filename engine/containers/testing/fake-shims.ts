@@ -1,5 +1,5 @@
 import { BoundedQueue } from '../../base/async.ts';
-import { ConflictError, UnavailableError } from '../../base/errors.ts';
+import { ConflictError, SystemError, UnavailableError } from '../../base/errors.ts';
 import type {
   AttachEnd,
   AttachSession,
@@ -221,6 +221,8 @@ export class FakeShims {
   failure: string | undefined;
   /** The runtime never answers. */
   isHanging = false;
+  /** Shims that are found are of another version. */
+  isForeign = false;
   /** Called with each new run before its output begins. */
   onLaunch: (run: FakeRun) => void = () => {};
 
@@ -258,6 +260,9 @@ export class FakeShims {
 
   /** Reconnects to what still runs. */
   readonly connect = async (runDir: string): Promise<ShimClient | undefined> => {
+    if (this.isForeign) {
+      throw new SystemError('the shim speaks another protocol');
+    }
     const found = this.runs.findLast(({ config }) => config.runDir === runDir);
     return await Promise.resolve(found?.client());
   };
