@@ -1,5 +1,6 @@
 import type { Connect } from './connection.ts';
 import { BridgeError } from './error.ts';
+import { takeToken } from './page-token.ts';
 import {
   type PortLike,
   portTransport,
@@ -53,8 +54,6 @@ export const GREETING = '{"t":"hello","version":1}';
 /** Close code of a refused token. */
 export const CLOSE_UNAUTHORIZED = 4401;
 
-const TOKEN_KEY = 'gantry-token';
-
 /**
  * Picks the transport: Electron's port when the preload is there, else the WebSocket of the origin.
  * The token is taken from the fragment once, moved to the session storage and removed from the address.
@@ -66,15 +65,6 @@ export function pageConnect(window: PageWindow): Connect {
   }
   const token = takeToken(window);
   return (signal) => connectWebSocket(window, token, signal);
-}
-
-function takeToken(window: PageWindow): string {
-  const match = /(?:^#|[#&])token=([A-Za-z0-9_-]+)/.exec(window.location.hash);
-  if (match?.[1] !== undefined) {
-    window.sessionStorage.setItem(TOKEN_KEY, match[1]);
-    window.history.replaceState(undefined, '', '#/');
-  }
-  return match?.[1] ?? window.sessionStorage.getItem(TOKEN_KEY) ?? '';
 }
 
 function connectPort(window: PageWindow, preload: GantryPreload, signal: AbortSignal) {

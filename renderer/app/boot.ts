@@ -1,4 +1,5 @@
 import './styles.css';
+import { takeToken } from '../../electron/contract/page-token.ts';
 
 /*
  * The first and smallest script of the page. Containers change the networks of this very machine, and a browser drops
@@ -30,5 +31,9 @@ function repairStyles(): void {
   }
 }
 
+// Before anything else, so that no navigation can lose it.
+if (!('gantry' in window)) {
+  takeToken(window);
+}
 window.addEventListener('load', repairStyles);
 void start();
