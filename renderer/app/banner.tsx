@@ -8,7 +8,9 @@ import { text } from './text.ts';
 /** Says that what is shown may be old, why, and offers to try again. Pages without data say it themselves. */
 export function Banner() {
   const link = useEngineLink();
-  const hasData = useContainers() !== undefined;
+  const list = useContainers();
+  const hasData =
+    list !== undefined && (list.items.length > 0 || list.offlineMessage === undefined);
   const [isTrying, setIsTrying] = useState(false);
   if (link.status !== 'down' || !hasData) {
     return null;

@@ -1,5 +1,6 @@
 import './styles.css';
 import { takeToken } from '../../electron/contract/page-token.ts';
+import { applyRememberedTheme } from './theme.ts';
 
 /*
  * The first and smallest script of the page. Containers change the networks of this very machine, and a browser drops
@@ -35,5 +36,6 @@ function repairStyles(): void {
 if (!('gantry' in window)) {
   takeToken(window);
 }
+applyRememberedTheme();
 window.addEventListener('load', repairStyles);
 void start();

@@ -19,10 +19,8 @@ export function listInput<T>(list: LiveList<T> | undefined): {
   readonly staleMessage: string | undefined;
 } {
   const isStale = list?.offlineMessage !== undefined;
-  return {
-    items: list === undefined || (isStale && list.items.length === 0) ? undefined : list.items,
-    staleMessage: isStale ? shared.list.stale : undefined,
-  };
+  const items = list === undefined || (isStale && list.items.length === 0) ? undefined : list.items;
+  return { items, staleMessage: isStale && items !== undefined ? shared.list.stale : undefined };
 }
 
 function NotConnected() {

@@ -2,6 +2,7 @@ import { Search } from 'lucide-react';
 import { NavLink, useLocation } from 'react-router';
 import { cx } from '../components/cx.ts';
 import { Kbd } from '../components/kbd.tsx';
+import type { LiveList } from '../data/live-list.ts';
 import { useContainers, useImages, useNetworks, useVolumes } from '../data/queries.ts';
 import { ui } from '../data/ui.ts';
 import { MOD_KEY, PAGES, type Page } from './navigation.ts';
@@ -12,10 +13,10 @@ export function Sidebar() {
   const { pathname } = useLocation();
   const containers = useContainers();
   const counts: Partial<Record<Page['id'], number | undefined>> = {
-    containers: containers?.items.length,
-    images: useImages()?.items.length,
-    volumes: useVolumes()?.items.length,
-    networks: useNetworks()?.items.length,
+    containers: countOf(containers),
+    images: countOf(useImages()),
+    volumes: countOf(useVolumes()),
+    networks: countOf(useNetworks()),
   };
   return (
     <aside
@@ -81,6 +82,13 @@ export function Sidebar() {
       </nav>
     </aside>
   );
+}
+
+/** Nothing is not the same as not known. */
+function countOf(list: LiveList<unknown> | undefined): number | undefined {
+  return list?.offlineMessage !== undefined && list.items.length === 0
+    ? undefined
+    : list?.items.length;
 }
 
 /** Project logs are reached from the containers. */

@@ -59,15 +59,15 @@ function Load({ cores, memoryBytes }: { readonly cores: number; readonly memoryB
     () =>
       (containers?.items ?? [])
         .filter((container) => container.state === 'running')
-        .map((container) => container.id)
-        .slice(0, MAX_SUMMED),
+        .map((container) => container.id),
     [containers],
   );
-  useStatsWish('status-bar', runningIds);
+  const summedIds = useMemo(() => runningIds.slice(0, MAX_SUMMED), [runningIds]);
+  useStatsWish('status-bar', summedIds);
   const samples = useSamples();
   let cpuPercent = 0;
   let usedBytes = 0;
-  for (const id of runningIds) {
+  for (const id of summedIds) {
     const sample = samples.get(id);
     cpuPercent += sample?.cpuPercent ?? 0;
     usedBytes += sample?.memoryBytes ?? 0;

@@ -1,6 +1,7 @@
 import { Bridge } from '../../electron/contract/connection.ts';
 import { BridgeError } from '../../electron/contract/error.ts';
 import { pageConnect } from '../../electron/contract/page.ts';
+import { sentence } from './sentence.ts';
 
 /** The page's one connection to its host: a message port in Electron, a WebSocket in a browser. */
 export const bridge = new Bridge(pageConnect(window));
@@ -22,12 +23,6 @@ export function problemOf(error: unknown): Problem {
     hint:
       error instanceof BridgeError && error.hint !== undefined ? sentence(error.hint) : undefined,
   };
-}
-
-/** Engine messages are lower-case phrases; people get sentences. */
-export function sentence(phrase: string): string {
-  const trimmed = phrase.trim();
-  return trimmed === '' ? '' : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
 }
 
 /**

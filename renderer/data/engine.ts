@@ -1,6 +1,7 @@
 import type { EngineInfo } from '../../electron/contract/app-channels.ts';
-import { bridge, sentence } from './bridge.ts';
+import { bridge } from './bridge.ts';
 import { useAppState, useConnection } from './queries.ts';
+import { sentence } from './sentence.ts';
 
 /** The whole way to the engine as one state: page to host, host to engine. */
 export type EngineLink =

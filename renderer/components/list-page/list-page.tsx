@@ -78,7 +78,7 @@ export function ListPage<T>(props: ListPageProps<T>) {
           </span>
         )}
         {props.subtitle}
-        <div className="ml-auto flex items-center gap-2">{props.toolbar}</div>
+        <div className="ml-auto flex items-center gap-2">{!isEmpty && props.toolbar}</div>
       </header>
       {isEmpty ? (
         props.empty

@@ -1,6 +1,7 @@
 import { FileText } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { useParams } from 'react-router';
+import type { ContainerSummary } from '../../../electron/contract/container-channels.ts';
 import { useNotConnected } from '../../app/not-connected.tsx';
 import { cx } from '../../components/cx.ts';
 import { DetailHeader } from '../../components/detail-page.tsx';
@@ -11,6 +12,11 @@ import { text } from './text.ts';
 
 /** Told apart also by people who confuse red and green; from the terminal palette, so readable in both themes. */
 const COLORS = [4, 3, 6, 5, 2, 1].map((index) => `var(--ansi-${index})`);
+
+/** Containers without a service were put into the project by hand. */
+function nameOf({ project, name }: ContainerSummary): string {
+  return project === undefined || project.service === '' ? name : project.service;
+}
 
 /** The logs of a compose project's containers, merged by time; containers can be left out. */
 export default function ProjectLogsPage() {
@@ -25,7 +31,7 @@ export default function ProjectLogsPage() {
         .sort((a, b) => a.name.localeCompare(b.name))
         .map((container, index) => ({
           id: container.id,
-          label: container.project?.service ?? container.name,
+          label: nameOf(container),
           name: container.name,
           color: COLORS[index % COLORS.length] ?? '',
         })),

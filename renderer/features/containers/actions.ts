@@ -106,5 +106,5 @@ function describe(problem: {
   readonly message: string;
   readonly hint: string | undefined;
 }): string {
-  return problem.hint === undefined ? problem.message : `${problem.message}. ${problem.hint}`;
+  return problem.hint === undefined ? problem.message : `${problem.message} ${problem.hint}`;
 }

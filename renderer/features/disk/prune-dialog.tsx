@@ -115,12 +115,7 @@ export function PruneDialog({
               <Switch label={text.prune.allImages} isOn={allImages} onChange={setAllImages} />
             )}
             {kinds.includes('volumes') && (
-              <Switch
-                label={text.prune.allVolumes}
-                hint={text.prune.allVolumesHint}
-                isOn={allVolumes}
-                onChange={setAllVolumes}
-              />
+              <Switch label={text.prune.allVolumes} isOn={allVolumes} onChange={setAllVolumes} />
             )}
             <Select
               label={text.prune.olderThan}
@@ -130,6 +125,7 @@ export function PruneDialog({
               className="ml-auto w-44"
             />
           </div>
+          {allVolumes && <Notice tone="warn">{text.prune.allVolumesHint}</Notice>}
           {error !== null ? (
             <Notice tone="bad">
               {problemOf(error).message} {problemOf(error).hint}

@@ -51,9 +51,9 @@ export const text = {
     title: 'Clean up',
     description: 'Exactly the ticked items are deleted, nothing else.',
     what: 'What to look for',
-    allImages: 'All unused images, not only untagged ones',
+    allImages: 'All unused images',
     allVolumes: 'Named volumes too',
-    allVolumesHint: 'Their data cannot be recovered.',
+    allVolumesHint: 'Data in named volumes cannot be recovered.',
     olderThan: 'Age',
     ages: {
       any: 'Any age',

@@ -42,7 +42,8 @@ const COLUMNS: readonly ListColumn<ImageSummary>[] = [
     id: 'name',
     label: text.columns.name,
     width: 'minmax(200px, 3fr)',
-    sortValue: (image) => imageParts(image).repository,
+    // Images without a name go last.
+    sortValue: (image) => (image.tags.length === 0 ? undefined : imageParts(image).repository),
     render: (image) => (
       <span className="truncate font-medium text-ink" title={image.tags.join('\n')}>
         {imageParts(image).repository}

@@ -9,6 +9,7 @@ import { Notice } from '../../components/state.tsx';
 import { toast } from '../../components/toast.tsx';
 import { bridge, type Problem } from '../../data/bridge.ts';
 import { useCall, useContainers } from '../../data/queries.ts';
+import { sentence } from '../../data/sentence.ts';
 import { isPlausibleReference } from '../images/image-names.ts';
 import { TransferView } from '../images/pull-dialog.tsx';
 import { IDLE_TRANSFER, type Transfer } from '../images/transfer-model.ts';
@@ -112,7 +113,10 @@ export default function RunDialog({
       },
     };
     if (startError !== undefined) {
-      const description = [startError.message, startError.hint].filter(Boolean).join('. ');
+      const description = [startError.message, startError.hint ?? '']
+        .map(sentence)
+        .join(' ')
+        .trim();
       toast.error(text.startFailed(name), { description, action: open });
     } else {
       const description = warnings.join('\n');
