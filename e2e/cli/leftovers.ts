@@ -4,6 +4,7 @@ import { isMissing } from '../../engine/base/errors.ts';
 import { listIfThere } from '../../engine/base/node/atomic-file.ts';
 import { run } from '../../engine/base/node/run.ts';
 import type { TestEngine } from '../fixtures/engine.ts';
+import { waitFor } from '../fixtures/wait.ts';
 
 async function shims(engine: TestEngine): Promise<string[]> {
   const found: string[] = [];
@@ -67,4 +68,15 @@ export async function leftoversOf(engine: TestEngine): Promise<string[]> {
     ...(await shims(engine)),
     ...(await cgroups(engine)),
   ];
+}
+
+/** Waits until nothing of {@link leftoversOf} is left: the last processes end on their own. @throws Error  naming it */
+export async function expectNoLeftovers(engine: TestEngine): Promise<void> {
+  await waitFor('everything to be gone', async () => {
+    const left = await leftoversOf(engine);
+    if (left.length > 0) {
+      throw new Error(left.join('\n'));
+    }
+    return true;
+  });
 }

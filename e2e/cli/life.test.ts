@@ -75,8 +75,10 @@ describe('stop, kill, pause, restart', () => {
     expect((await docker(['exec', 'ticker', 'true'])).stderr).toContain(
       'is paused, unpause the container before exec',
     );
-    const frozen = await docker.ok(['logs', 'ticker']);
-    expect(await docker.ok(['logs', 'ticker'])).toBe(frozen);
+    const frozen = await waitFor('silence', async () => {
+      const text = await docker.ok(['logs', 'ticker']);
+      return (await docker.ok(['logs', 'ticker'])) === text && text;
+    });
     await docker.ok(['unpause', 'ticker']);
     await waitFor(
       'new ticks',

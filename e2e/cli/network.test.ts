@@ -293,10 +293,11 @@ describe('published ports', () => {
 
   it('a taken one is an error that names it, and the container stays startable', async () => {
     const server = createServer();
-    const port = await new Promise<number>((resolve) => {
-      server.listen(0, '0.0.0.0', () => {
-        const address = server.address();
-        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    const port = await waitFor('a port below those the kernel gives away', async () => {
+      const candidate = 20_000 + Math.floor(Math.random() * 10_000);
+      return await new Promise<number>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(candidate, '0.0.0.0', () => resolve(candidate));
       });
     });
     const result = await docker(words(`run -d --name taken -p ${port}:80 web`));

@@ -27,10 +27,15 @@ describe('docker logs', () => {
     await docker.ok(
       words(
         'run -d -i --name talk busybox sh -c',
-        'for i in 1 2 3 4; do echo out $i; sleep 0.1; done; echo err >&2; read x; echo "more $x"; printf partial',
+        'for i in 1 2 3 4; do echo out $i; sleep 0.1; done; read x; echo err >&2; read x; echo "more $x"; printf partial',
       ),
     );
-    await waitFor('the first lines', async () => (await docker(['logs', 'talk'])).stderr !== '');
+    await using input = openSession(docker, ['attach', 'talk']);
+    await waitFor('the first lines', async () =>
+      (await docker(['logs', 'talk'])).stdout.includes('out 4'),
+    );
+    input.write('go on\n');
+    await waitFor('the other stream', async () => (await docker(['logs', 'talk'])).stderr !== '');
     expect(await docker(['logs', 'talk'])).toMatchObject({
       stdout: 'out 1\nout 2\nout 3\nout 4\n',
       stderr: 'err\n',
@@ -38,25 +43,38 @@ describe('docker logs', () => {
     const tail = await docker(['logs', '--tail', '2', 'talk']);
     expect(tail.stdout + tail.stderr).toBe('out 4\nerr\n');
     expect((await docker(['logs', '-n', '0', 'talk'])).stdout).toBe('');
-    const stamped = await docker.ok(['logs', '-t', '--tail', '3', 'talk']);
-    expect(stamped).toMatch(
-      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z out 3\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z out 4$/,
+    const stamped = (await docker.ok(['logs', '-t', 'talk'])).split('\n').map((line) => {
+      const [time = '', ...rest] = line.split(' ');
+      return { time, text: `${rest.join(' ')}\n` };
+    });
+    expect(stamped.map(({ text }) => text).join('')).toBe('out 1\nout 2\nout 3\nout 4\n');
+    for (const { time } of stamped) {
+      expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+    }
+    // Lines that were read at once have one time.
+    const since = stamped[2]?.time ?? '';
+    const selected = (isWanted: (time: string) => boolean): string =>
+      stamped
+        .filter(({ time }) => isWanted(time))
+        .map(({ text }) => text)
+        .join('');
+    expect((await docker(['logs', '--since', since, 'talk'])).stdout).toBe(
+      selected((time) => time >= since),
     );
-    const time = /^\S+/.exec(stamped.split('\n')[1] ?? '')?.[0] ?? '';
-    expect((await docker(['logs', '--since', time, 'talk'])).stdout).toBe('out 4\n');
-    expect((await docker(['logs', '--until', time, 'talk'])).stdout).toBe(
-      'out 1\nout 2\nout 3\nout 4\n',
+    expect((await docker(['logs', '--until', since, 'talk'])).stdout).toBe(
+      selected((time) => time <= since),
     );
-    expect((await docker(['logs', '--since', '2030-01-01', 'talk'])).stdout).toBe('');
+    expect((await docker(['logs', '--since', '2090-01-01', 'talk'])).stdout).toBe('');
     await using follow = openSession(docker, ['logs', '-f', '--tail', '1', 'talk']);
-    await using since = openSession(docker, ['logs', '-f', '--since', time, 'talk']);
+    await using later = openSession(docker, ['logs', '-f', '--since', since, 'talk']);
     await waitFor('the kept line', () => follow.stderr.includes('err'));
-    await docker(['attach', 'talk'], { input: 'to come\n' });
+    await later.sees('out 4');
+    input.write('to come\n');
     await follow.sees('more to come\n');
     expect(await follow.exited()).toBe(0);
-    expect(await since.exited()).toBe(0);
+    expect(await later.exited()).toBe(0);
     expect(follow.stdout).toBe('more to come\npartial');
-    expect(since.stdout).toBe('out 4\nmore to come\npartial');
+    expect(later.stdout).toBe(`${selected((time) => time >= since)}more to come\npartial`);
     await docker.ok(['rm', 'talk']);
     expect((await docker(['logs', 'talk'])).stderr).toContain('No such container: talk');
   });
@@ -217,8 +235,8 @@ describe('docker events', () => {
     await using live = openSession(
       docker,
       words(
-        'events --filter container=evented --filter type=container --format',
-        '{{.Action}} {{index .Actor.Attributes "image"}}',
+        'events --filter label=watched --filter type=container --format',
+        '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.image}}',
       ),
     );
     await using volumes = openSession(docker, [
@@ -234,21 +252,20 @@ describe('docker events', () => {
       return volumes.stdout.includes('create');
     });
     await waitFor('the first stream to be open', async () => {
-      await docker.ok(['create', '--name', 'evented', 'busybox', 'true']);
-      await docker.ok(['rm', 'evented']);
-      return live.stdout.includes('create');
+      await docker.ok(words('create --label watched --name marker busybox true'));
+      await docker.ok(['rm', 'marker']);
+      return live.stdout.includes('marker');
     });
-    const from = live.stdout.length;
     const since = (await docker.ok(['info', '--format', '{{.SystemTime}}'])).trim();
-    await docker.ok(['run', '--name', 'evented', 'busybox', 'true']);
+    await docker.ok(words('run --label watched --name evented busybox true'));
     await docker.ok(['rm', 'evented']);
-    await live.sees('destroy busybox', from);
-    expect(live.stdout.slice(from).trim().split('\n')).toEqual([
-      'create busybox',
-      'attach busybox',
-      'start busybox',
-      'die busybox',
-      'destroy busybox',
+    await live.sees('destroy evented');
+    expect(live.stdout.split('\n').filter((line) => line.includes('evented'))).toEqual([
+      'create evented busybox',
+      'attach evented busybox',
+      'start evented busybox',
+      'die evented busybox',
+      'destroy evented busybox',
     ]);
     const past = async (filter: string, format: string): Promise<string> =>
       await docker.ok(
@@ -257,9 +274,12 @@ describe('docker events', () => {
           format,
         ),
       );
-    expect(await past('event=die', '{{.Type}} {{.Action}} {{.Actor.Attributes.exitCode}}')).toBe(
-      'container die 0',
-    );
+    expect(
+      await past(
+        'event=die -f container=evented',
+        '{{.Type}} {{.Action}} {{.Actor.Attributes.exitCode}}',
+      ),
+    ).toBe('container die 0');
     const networks = await past('type=network', '{{.Action}} {{.Actor.Attributes.name}}');
     expect(networks.split('\n')).toEqual(['connect bridge', 'disconnect bridge']);
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { waitFor } from '../fixtures/wait.ts';
-import { leftoversOf } from './leftovers.ts';
+import { expectNoLeftovers } from './leftovers.ts';
 import { words } from './session.ts';
 
 let first: TestEngine;
@@ -52,7 +52,7 @@ describe('two engines on one machine', () => {
     await second.docker.ok(words('rm -fv same'));
     await second.docker.ok(words('network rm net'));
     await second.docker.ok(words('volume rm vol'));
-    expect(await leftoversOf(second)).toEqual([]);
+    await expectNoLeftovers(second);
     await second.kill();
     expect(await page(first, 'same')).toBe('Hello from Gantry');
     await second.start();
@@ -138,7 +138,7 @@ describe('docker system prune', () => {
       expect.stringMatching(/^Images:1:\d.*MB \(100%\)$/),
       'Local Volumes:0:0B',
     ]);
-    expect(await leftoversOf(second)).toEqual([]);
+    await expectNoLeftovers(second);
     await docker.ok(words('rmi busybox'));
     const blobs = await docker.ok(words('system df --format {{.Type}}:{{.Size}}'));
     expect(blobs).toContain('Images:0B');

@@ -6,7 +6,7 @@ import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { startRegistry, type TestRegistry } from '../fixtures/registry.ts';
 import { waitFor } from '../fixtures/wait.ts';
-import { leftoversOf } from './leftovers.ts';
+import { expectNoLeftovers } from './leftovers.ts';
 import { openSession, words } from './session.ts';
 
 let engine: TestEngine;
@@ -152,13 +152,7 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('an engine that ended by %s', (si
     const names = (await docker.ok(words('ps -a --format {{.Names}}'))).split('\n');
     await docker.ok(['rm', '-fv', ...names]);
     await docker.ok(words('network rm mesh'));
-    await waitFor('no leftovers', async () => {
-      const left = await leftoversOf(engine);
-      if (left.length > 0) {
-        throw new Error(left.join('\n'));
-      }
-      return true;
-    });
+    await expectNoLeftovers(engine);
   });
 });
 
@@ -240,12 +234,6 @@ describe('an engine killed at random moments', () => {
     await docker.ok(words('network prune -f'));
     await docker.ok(words('volume prune -f'));
     expect(await docker.ok(words('volume ls -q'))).toBe('');
-    await waitFor('no leftovers', async () => {
-      const left = await leftoversOf(engine);
-      if (left.length > 0) {
-        throw new Error(left.join('\n'));
-      }
-      return true;
-    });
+    await expectNoLeftovers(engine);
   });
 });
