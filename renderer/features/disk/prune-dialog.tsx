@@ -77,12 +77,11 @@ export function PruneDialog({
         run === undefined ? (
           <>
             <span role="status" className="nums mr-auto text-sm text-ink-2">
-              {chosen.length > 0 &&
-                text.prune.selected(formatCount(chosen.length), formatBytes(chosenBytes))}
+              {chosen.length > 0 && text.prune.selected(chosen.length, formatBytes(chosenBytes))}
             </span>
             <Button onClick={close}>{text.prune.cancel}</Button>
             <Button tone="danger" disabled={chosen.length === 0 || isFetching} onClick={start}>
-              {text.prune.confirm(formatCount(chosen.length))}
+              {text.prune.confirm(chosen.length)}
             </Button>
           </>
         ) : isRunning ? (
@@ -256,7 +255,7 @@ function ItemTable({
 
 function RunView({ run }: { readonly run: PruneRun }) {
   const size = formatBytes(run.freedBytes);
-  const count = formatCount(run.removedCount);
+  const count = run.removedCount;
   return (
     <div className="flex flex-col gap-4 py-2">
       {run.status === 'running' && (

@@ -1,3 +1,7 @@
+import { plural } from '../../components/format.ts';
+
+const items = (count: number): string => plural(count, 'item');
+
 /** Texts about disk use. */
 export const text = {
   title: 'Disk',
@@ -68,16 +72,16 @@ export const text = {
     selectAll: 'Select all items',
     select: (name: string) => `Delete ${name}`,
     columns: { name: 'Name', kind: 'Kind', reason: 'Why', size: 'Size' },
-    selected: (count: string, size: string) => `${count} items, ${size}`,
-    confirm: (count: string) => `Delete ${count} items`,
+    selected: (count: number, size: string) => `${items(count)}, ${size}`,
+    confirm: (count: number) => `Delete ${items(count)}`,
     cancel: 'Cancel',
     stop: 'Stop',
     close: 'Close',
     again: 'Look again',
     progress: (done: string, total: string) => `${done} of ${total}`,
     progressLabel: 'Clean-up progress',
-    summary: (size: string, count: string) => `${size} freed, ${count} items deleted`,
-    stopped: (size: string, count: string) => `Stopped: ${size} freed, ${count} items deleted`,
+    summary: (size: string, count: number) => `${size} freed, ${items(count)} deleted`,
+    stopped: (size: string, count: number) => `Stopped: ${size} freed, ${items(count)} deleted`,
     failures: (count: string) => `${count} could not be deleted`,
     failed: 'The clean-up failed',
   },
