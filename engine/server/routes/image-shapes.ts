@@ -65,9 +65,9 @@ export function imageInspectFor(image: ImageInspect, version: string): Record<st
     answer['VirtualSize'] = image.Size;
     answer['Created'] = image.Created ?? '0001-01-01T00:00:00Z';
   }
-  if (!isBefore(version, '1.45')) {
-    delete answer['Container'];
-    delete answer['ContainerConfig'];
+  if (isBefore(version, '1.45')) {
+    // Of the container that the image was made from. docker-compose 1.x looks for volumes there and needs the member.
+    answer['ContainerConfig'] = { ...OLD_CONFIG_DEFAULTS, ...CONFIG_DEFAULTS, ...image.Config };
   }
   if (isBefore(version, '1.48')) {
     delete answer['Descriptor'];
