@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../engine/base/errors.ts';
+import { errnoOf, isMissing } from '../../engine/base/errors.ts';
 import { listIfThere } from '../../engine/base/node/atomic-file.ts';
 import { runOrThrow } from '../../engine/base/node/run.ts';
 import { NODE } from '../fixtures/places.ts';
 import { TEST_ROOT } from '../fixtures/sweep.ts';
+import { waitFor } from '../fixtures/wait.ts';
 
 /**
  * A bench runs in namespaces of its own (network, mounts, processes): bridges, firewall rules, mounts and processes of both
@@ -44,14 +45,20 @@ function isAlive(pid: number): boolean {
 }
 
 async function removeCgroupTree(path: string): Promise<void> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) {
       await removeCgroupTree(join(path, entry.name));
     }
   }
-  // Gone already, or still held by a process that is just ending: the next bench tries again.
-  await rmdir(path).catch(() => {});
+  await rmdir(path);
+}
+
+/** True once it is gone; false while something that is just ending holds it. */
+async function isCgroupGone(path: string): Promise<boolean> {
+  return await removeCgroupTree(path).then(
+    () => true,
+    (error: unknown) => isMissing(error),
+  );
 }
 
 async function destroyPlace(place: BenchPlace): Promise<void> {
@@ -63,7 +70,8 @@ async function destroyPlace(place: BenchPlace): Promise<void> {
   ];
   for (const hierarchy of hierarchies) {
     for (const name of names) {
-      await removeCgroupTree(join(hierarchy, name));
+      const path = join(hierarchy, name);
+      await waitFor(`cgroup ${path} to be gone`, async () => await isCgroupGone(path));
     }
   }
   await rm(place.folder, { recursive: true, force: true });
