@@ -178,8 +178,9 @@ describe('writeTree', () => {
     ).rejects.toBeInstanceOf(InvalidParameterError);
   });
 
-  test('names that climb stay inside the root', async () => {
-    await write([{ name: '../../climber', content: 'x' }]);
+  test('names that climb stay inside the root, and must stay inside a path', async () => {
+    await write([{ name: '../../climber', content: 'x' }], '/');
+    await expect(write([{ name: '../evil', content: 'x' }], '/dir')).rejects.toThrow('climbs');
     expect(await readFile(join(root, 'climber'), 'utf8')).toBe('x');
   });
 
