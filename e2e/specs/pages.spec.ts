@@ -21,13 +21,19 @@ async function goTo(name: string): Promise<void> {
   await page.getByRole('heading', { name, exact: true, level: 1 }).waitFor();
 }
 
+/** What is read of a row inside the browser. */
+interface RowElement {
+  readonly ariaLabel: string;
+  getBoundingClientRect(): { readonly top: number };
+}
+
 /** Names of the rows that a list shows, from top to bottom, without its header. All are read at one moment. */
 async function rowNames(): Promise<string[]> {
-  const rows: { name: string; top: number }[] = await page
+  const rows = await page
     .getByRole('grid')
     .locator('[data-key]')
-    .evaluateAll(
-      `rows => rows.map((row) => ({ name: row.ariaLabel, top: row.getBoundingClientRect().top }))`,
+    .evaluateAll((shown: readonly RowElement[]) =>
+      shown.map((one) => ({ name: one.ariaLabel, top: one.getBoundingClientRect().top })),
     );
   return rows.sort((first, second) => first.top - second.top).map(({ name }) => name);
 }
