@@ -3,6 +3,7 @@ import { Dot, type Tone } from '../components/badge.tsx';
 import { formatMemory, formatPercent } from '../components/format.ts';
 import { useEngineLink } from '../data/engine.ts';
 import { useAppState, useContainers } from '../data/queries.ts';
+import { engineLabel } from '../data/sentence.ts';
 import { useSamples, useStatsWish } from '../data/stats-hub.ts';
 import { text } from './text.ts';
 
@@ -25,7 +26,7 @@ export function StatusBar() {
       </span>
       {link.status === 'connected' && (
         <span title={endpoint?.url} className="text-ink-3">
-          {link.info.product} {link.info.version}
+          {engineLabel(link.info.product, link.info.version)}
         </span>
       )}
       {link.status === 'connected' && (

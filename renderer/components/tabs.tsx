@@ -1,6 +1,7 @@
 import { Tabs as Base } from '@base-ui/react/tabs';
 import type { LucideIcon } from 'lucide-react';
 import type { ReactNode } from 'react';
+import { cx } from './cx.ts';
 
 /** One tab: its panel is rendered only while chosen. */
 export interface Tab {
@@ -51,7 +52,11 @@ export function Tabs({ label, tabs, value, onChange }: TabsProps) {
         <Base.Panel
           key={tab.id}
           value={tab.id}
-          className="flex min-h-0 flex-1 flex-col outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 data-hidden:hidden"
+          // Never two panels at once, not even for a frame: what is inside measures itself.
+          className={cx(
+            'min-h-0 flex-1 flex-col outline-none focus-visible:outline-2 focus-visible:-outline-offset-2',
+            tab.id === value ? 'flex' : 'hidden',
+          )}
         >
           {tab.id === value && tab.render()}
         </Base.Panel>

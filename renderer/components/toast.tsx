@@ -53,7 +53,7 @@ function ToastList() {
         />
         <Base.Content className="min-w-0 flex-1">
           <Base.Title render={<p />} className="break-words text-sm font-medium text-ink" />
-          <Base.Description className="mt-0.5 line-clamp-6 break-words text-xs text-ink-2" />
+          <Base.Description className="mt-0.5 line-clamp-10 break-words text-xs text-ink-2" />
           {item.actionProps !== undefined && (
             <Base.Action className="mt-2 inline-flex h-7 items-center rounded-sm border border-line-strong px-2 text-xs font-medium hover:bg-hover" />
           )}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sentence } from './sentence.ts';
+import { engineLabel, sentence } from './sentence.ts';
 
 describe('sentence', () => {
   it('begins with a capital and ends with a period', () => {
@@ -11,5 +11,16 @@ describe('sentence', () => {
     expect(sentence('Start it again.')).toBe('Start it again.');
     expect(sentence('Really?')).toBe('Really?');
     expect(sentence('')).toBe('');
+  });
+});
+
+describe('engineLabel', () => {
+  it('is short for ours and whole for others', () => {
+    expect(engineLabel('Gantry Engine on Debian GNU/Linux 12', '28.5.2+gantry0.1.0')).toBe(
+      'Gantry Engine 0.1.0',
+    );
+    expect(engineLabel('Docker Engine - Community', '28.5.2')).toBe(
+      'Docker Engine - Community 28.5.2',
+    );
   });
 });

@@ -252,13 +252,15 @@ export function LogViewport({
       tabIndex={0}
       onKeyDown={onKeyDown}
       onScroll={(event) => {
-        const { scrollTop } = event.currentTarget;
-        if (Math.abs(scrollTop - ownScrollTop.current) > 1.5) {
+        const { scrollTop, clientHeight } = event.currentTarget;
+        // A change of the window's size moves the bar too; that is nobody's scrolling.
+        const isSized = clientHeight === size.height;
+        if (isSized && Math.abs(scrollTop - ownScrollTop.current) > 1.5) {
           ownScrollTop.current = scrollTop;
           moveTo(topOfScroll(geometry, scrollTop));
         }
       }}
-      className="relative min-h-0 flex-1 overflow-x-auto overflow-y-scroll bg-surface font-mono text-xs focus-visible:-outline-offset-2"
+      className="relative min-h-0 flex-1 overflow-x-auto overflow-y-scroll bg-surface [overflow-anchor:none] font-mono text-xs focus-visible:-outline-offset-2"
     >
       <div style={{ height: Math.max(1, scrollHeightPx(geometry)) }}>
         <div
