@@ -10,6 +10,9 @@ let registry: TestRegistry;
 let dashboard: Dashboard;
 let page: Page;
 
+/** Prints in a colour of its own, on one of 256, underlined in a third. */
+const COLOURS = String.raw`printf '\033[38;2;200;100;50mown\033[48;5;27m256\033[4;58;2;9;9;200mline\033[7;1mbold\033[0m\n'`;
+
 /** Text of all elements that a locator finds. */
 async function textOf(selector: string): Promise<string> {
   return (await page.locator(selector).allInnerTexts()).join('\n');
@@ -96,7 +99,8 @@ it('terminal › runs what is typed and has the size of the view', async () => {
   await terminal.waitFor();
   await terminal.click();
   await waitFor('the prompt', async () => (await textOf('.xterm-rows')).includes('#'));
-  await page.keyboard.type('stty size; echo typed-$((40+2))\n');
+  // Colours are set on elements one by one: the page's content policy must not mind.
+  await page.keyboard.type(`${COLOURS}; stty size; echo typed-$((40+2))\n`);
   await waitFor('the answer', async () => (await textOf('.xterm-rows')).includes('typed-42'));
   const size = /(\d+) (\d+)/.exec(await textOf('.xterm-rows'));
   expect(Number(size?.[1])).toBeGreaterThan(10);
