@@ -4,6 +4,7 @@ import { delay } from '../base/async.ts';
 import {
   ConflictError,
   InvalidParameterError,
+  isMissing,
   messageOf,
   NotFoundError,
   SystemError,
@@ -303,6 +304,11 @@ export class Execs {
   }
 
   #failed(exec: ExecSessionRecord, error: unknown): unknown {
+    if (isMissing(error)) {
+      // The container ended meanwhile, and its run-time folder or its processes went.
+      this.#settle(exec, 126);
+      return new ConflictError(`container ${exec.container.id} is not running`, { cause: error });
+    }
     const isRuntime = error instanceof SystemError;
     const failure = isRuntime ? classifyRuntimeMessage('exec', messageOf(error)) : undefined;
     this.#settle(exec, failure === undefined || failure.exitCode === 128 ? 126 : failure.exitCode);

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AttachOptions, StreamSession } from '../contract.ts';
@@ -181,6 +181,19 @@ describe('exec', () => {
     );
     expect(() => engine.containers.assertExecReady(exec.id)).toThrow('is paused');
     expect(() => engine.containers.assertExecReady('nope')).toThrow('No such exec instance: nope');
+  });
+
+  it('of a container that ends this moment is a conflict', async () => {
+    await using engine = await FakeEngine.make();
+    const id = await engine.create('web');
+    await engine.containers.start(id);
+    const exec = await engine.containers.createExec(id, REQUEST);
+    await rm(join(engine.dir, 'run', id), { recursive: true });
+    await expect(engine.containers.startExec(exec.id, START)).rejects.toMatchObject({
+      code: 'conflict',
+      message: `container ${id} is not running`,
+    });
+    expect(await engine.containers.inspectExec(exec.id)).toMatchObject({ Running: false });
   });
 
   it('detached: nothing to read, the end is told', async () => {
