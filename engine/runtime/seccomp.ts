@@ -104,6 +104,65 @@ export function parseSeccompProfile(text: string): SeccompProfile {
   return parsed.data;
 }
 
+/**
+ * Calls that Docker's policy gives only with a capability, while the profile that Debian ships (made for containers that are
+ * nested without root) gives them to everybody. Without CAP_SYS_ADMIN they could still enter a new user namespace.
+ */
+const CALLS_BY_CAPABILITY: Readonly<Record<string, readonly string[]>> = {
+  CAP_SYS_ADMIN: [
+    'clone',
+    'clone3',
+    'fsconfig',
+    'fsmount',
+    'fsopen',
+    'fspick',
+    'mount',
+    'mount_setattr',
+    'move_mount',
+    'open_tree',
+    'setns',
+    'umount',
+    'umount2',
+    'unshare',
+  ],
+  CAP_SYS_BOOT: ['reboot'],
+  CAP_SYSLOG: ['syslog'],
+};
+/** Calls that Docker's policy never gives. */
+const FORBIDDEN_CALLS: readonly string[] = ['add_key', 'keyctl', 'pivot_root', 'request_key'];
+/** All CLONE_NEW* flags of clone(2). */
+const NEW_NAMESPACE_FLAGS = 0x7e02_0000;
+const ENOSYS = 38;
+
+/** Takes from the rules that hold for everybody what Docker's policy ties to a capability. */
+function withoutNesting(rules: readonly Rule[]): Rule[] {
+  const tied = new Set([...Object.values(CALLS_BY_CAPABILITY).flat(), ...FORBIDDEN_CALLS]);
+  const kept = rules.flatMap((rule): Rule[] => {
+    const isForAll = (rule.includes?.caps ?? []).length === 0;
+    if (rule.action !== 'SCMP_ACT_ALLOW' || !isForAll) {
+      return [rule];
+    }
+    const names = (rule.names ?? []).filter((name) => !tied.has(name));
+    return names.length === 0 ? [] : [{ ...rule, names }];
+  });
+  const given = Object.entries(CALLS_BY_CAPABILITY).map(([capability, names]): Rule => {
+    return { names: [...names], action: 'SCMP_ACT_ALLOW', includes: { caps: [capability] } };
+  });
+  const hasNoAdmin = { caps: ['CAP_SYS_ADMIN'] };
+  return [
+    ...kept,
+    ...given,
+    {
+      names: ['clone'],
+      action: 'SCMP_ACT_ALLOW',
+      args: [{ index: 0, value: NEW_NAMESPACE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
+      excludes: hasNoAdmin,
+    },
+    // Its flags lie in memory, where a filter cannot look: programs fall back to clone.
+    { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS, excludes: hasNoAdmin },
+  ];
+}
+
 /** `EPERM`, what Docker's policy answers to a call that it does not allow. */
 const DOCKER_ERRNO = 1;
 
@@ -124,7 +183,7 @@ export function parseDefaultSeccompProfile(text: string): SeccompProfile {
   return {
     ...profile,
     defaultErrnoRet: DOCKER_ERRNO,
-    syscalls: (profile.syscalls ?? []).filter((rule) => !repeatsDefault(rule)),
+    syscalls: withoutNesting((profile.syscalls ?? []).filter((rule) => !repeatsDefault(rule))),
   };
 }
 

@@ -95,7 +95,7 @@ describe('buildSpec', () => {
   it('seccomp › rules for missing capabilities are left out, kernel conditions are judged', async () => {
     const { linux } = await document();
     const names = linux.seccomp?.syscalls.flatMap((rule) => rule.names);
-    expect(names).toEqual(['read', 'clone3', 'ptrace']);
+    expect(names).toEqual(['read', 'clone3', 'ptrace', 'clone', 'clone3']);
     expect(linux.seccomp?.architectures).toContain('SCMP_ARCH_X86_64');
   });
 
@@ -103,6 +103,23 @@ describe('buildSpec', () => {
     const { seccomp } = (await document()).linux;
     expect(seccomp?.defaultErrnoRet).toBe(1);
     expect(seccomp?.syscalls.flatMap((rule) => rule.names)).not.toContain('swapon');
+  });
+
+  it('seccomp › calls that enter namespaces need CAP_SYS_ADMIN, whatever the profile gives to all', async () => {
+    const open = {
+      ...PROFILE,
+      syscalls: [{ names: ['read', 'unshare', 'mount', 'keyctl'], action: 'SCMP_ACT_ALLOW' }],
+    };
+    const own = {
+      ...settings,
+      defaultSeccompProfile: parseDefaultSeccompProfile(JSON.stringify(open)),
+    };
+    const plain = specJson(await buildSpec(input(), machine, own));
+    expect(plain).toContain('"read"');
+    expect(plain).not.toMatch(/"unshare"|"mount",|"keyctl"/);
+    const admin = specJson(await buildSpec(input({ CapAdd: ['SYS_ADMIN'] }), machine, own));
+    expect(admin).toContain('"unshare"');
+    expect(admin).not.toContain('"keyctl"');
   });
 
   it('seccomp › an ABI that the kernel was built without is left out', async () => {
