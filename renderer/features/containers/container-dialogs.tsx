@@ -26,7 +26,7 @@ export function RemoveDialog({
   readonly onClose: () => void;
   readonly onRemoved?: () => void;
 }) {
-  const [withVolumes, setWithVolumes] = useState(true);
+  const [withVolumes, setWithVolumes] = useState(false);
   const containers = request?.containers ?? [];
   const [only] = containers;
   const runningCount = containers.filter(isActive).length;
