@@ -13,9 +13,8 @@ import {
   Trash2,
 } from 'lucide-react';
 import type { ContainerSummary } from '../../../electron/contract/container-channels.ts';
-import { copyText } from '../../components/copy-button.tsx';
+import { copyAndTell } from '../../components/copy-and-tell.ts';
 import type { Action } from '../../components/menu.tsx';
-import { toast } from '../../components/toast.tsx';
 import { exportContainer, runAction, runBulk, runProjectAction } from './actions.ts';
 import { isActive } from './container-state.ts';
 import { text } from './text.ts';
@@ -152,7 +151,7 @@ export function containerActions(
       hasSeparator: true,
       run: () => context.askRename(container),
     },
-    { id: 'copy-id', label: name.copyId, icon: Copy, run: () => copy(container.id) },
+    { id: 'copy-id', label: name.copyId, icon: Copy, run: () => copyAndTell(container.id) },
     {
       id: 'export',
       label: name.export,
@@ -278,12 +277,4 @@ export function projectActions(
       run: () => context.askRemove(containers, project),
     },
   ];
-}
-
-function copy(value: string): void {
-  void copyText(value).then((hasCopied) => {
-    if (hasCopied) {
-      toast.success(text.copied, { description: value });
-    }
-  });
 }

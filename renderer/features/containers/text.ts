@@ -76,7 +76,6 @@ export const text = {
     export: (name: string) => `${name} could not be exported`,
   },
   bulkFailed: (count: number) => `${count} ${count === 1 ? 'container' : 'containers'} failed`,
-  copied: 'Copied to the clipboard',
   removeDialog: {
     titleOne: (name: string) => `Remove ${name}?`,
     titleMany: (count: number) => `Remove ${count} containers?`,

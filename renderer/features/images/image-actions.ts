@@ -1,6 +1,6 @@
 import { Copy, Download, Play, RefreshCw, Tag, Trash2, Upload } from 'lucide-react';
 import type { ImageSummary } from '../../../electron/contract/image-channels.ts';
-import { copyText } from '../../components/copy-button.tsx';
+import { copyAndTell } from '../../components/copy-and-tell.ts';
 import type { Action } from '../../components/menu.tsx';
 import { toast } from '../../components/toast.tsx';
 import { bridge, download, problemOf } from '../../data/bridge.ts';
@@ -42,13 +42,7 @@ export function imageActions(image: ImageSummary, context: ImageMenuContext): re
       label: name.copyId,
       icon: Copy,
       hasSeparator: true,
-      run: () => {
-        void copyText(image.id).then((hasCopied) => {
-          if (hasCopied) {
-            toast.success(text.copied, { description: image.id });
-          }
-        });
-      },
+      run: () => copyAndTell(image.id),
     },
     {
       id: 'remove',

@@ -7,8 +7,6 @@ import { Button } from '../../components/button.tsx';
 import { DetailHeader } from '../../components/detail-page.tsx';
 import { DataTable, Facts, Section } from '../../components/facts.tsx';
 import { formatAgo, formatBytes, formatDateTime, shortId } from '../../components/format.ts';
-import { toJson } from '../../components/json-model.ts';
-import { JsonView } from '../../components/json-view.tsx';
 import { EmptyState, ErrorState, Skeleton } from '../../components/state.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { problemOf } from '../../data/bridge.ts';
@@ -16,6 +14,7 @@ import { useCall, useImages } from '../../data/queries.ts';
 import { openRunDialog } from '../../data/ui.ts';
 import { useNow } from '../../data/use-now.ts';
 import { EnvTable, LabelTable } from '../container/tables.tsx';
+import { RawInspect } from '../inspect/raw-inspect.tsx';
 import { RemoveImagesDialog } from './image-dialogs.tsx';
 import { imageName } from './image-names.ts';
 import { text } from './text.ts';
@@ -85,7 +84,9 @@ export default function ImagePage() {
             id: 'inspect',
             label: text.detail.tabs.inspect,
             icon: FileJson,
-            render: () => <Inspect id={id} />,
+            render: () => (
+              <RawInspect method="images.inspect" id={id} label={text.detail.tabs.inspect} />
+            ),
           },
         ]}
       />
@@ -271,17 +272,5 @@ function History({ id }: { readonly id: string }) {
         </Section>
       </div>
     </div>
-  );
-}
-
-function Inspect({ id }: { readonly id: string }) {
-  const { data, error } = useCall('images.inspect', { id });
-  if (error !== null) {
-    return <ErrorState message={problemOf(error).message} hint={problemOf(error).hint} />;
-  }
-  return data === undefined ? (
-    <Skeleton className="m-5 h-40" />
-  ) : (
-    <JsonView value={toJson(data.raw)} label={text.detail.tabs.inspect} />
   );
 }

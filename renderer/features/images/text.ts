@@ -41,7 +41,6 @@ export const text = {
     pullAgain: 'Pull again',
     remove: 'Remove…',
   },
-  copied: 'Copied to the clipboard',
   saveFailed: 'The image could not be saved',
   removeDialog: {
     titleOne: (name: string) => `Remove ${name}?`,

@@ -7,14 +7,13 @@ import { Button, IconButton } from '../../components/button.tsx';
 import { DetailHeader } from '../../components/detail-page.tsx';
 import { DataTable, Facts, Section } from '../../components/facts.tsx';
 import { formatDateTime, shortId } from '../../components/format.ts';
-import { toJson } from '../../components/json-model.ts';
-import { JsonView } from '../../components/json-view.tsx';
-import { EmptyState, ErrorState, Skeleton } from '../../components/state.tsx';
+import { EmptyState, Skeleton } from '../../components/state.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { toast } from '../../components/toast.tsx';
 import { bridge, problemOf } from '../../data/bridge.ts';
-import { useCall, useNetworks } from '../../data/queries.ts';
+import { useNetworks } from '../../data/queries.ts';
 import { LabelTable } from '../container/tables.tsx';
+import { RawInspect } from '../inspect/raw-inspect.tsx';
 import { ConnectDialog, RemoveNetworksDialog } from './network-dialogs.tsx';
 import { text } from './text.ts';
 
@@ -87,7 +86,9 @@ export default function NetworkPage() {
             id: 'inspect',
             label: text.detail.inspect,
             icon: FileJson,
-            render: () => <Inspect id={id} />,
+            render: () => (
+              <RawInspect method="networks.inspect" id={id} label={text.detail.inspect} />
+            ),
           },
         ]}
       />
@@ -200,25 +201,5 @@ function Overview({ network }: { readonly network: NetworkSummary }) {
         )}
       </div>
     </div>
-  );
-}
-
-function Inspect({ id }: { readonly id: string }) {
-  const { data, error, refetch } = useCall('networks.inspect', { id });
-  if (error !== null) {
-    return (
-      <ErrorState
-        message={problemOf(error).message}
-        hint={problemOf(error).hint}
-        onRetry={() => {
-          void refetch();
-        }}
-      />
-    );
-  }
-  return data === undefined ? (
-    <Skeleton className="m-5 h-40" />
-  ) : (
-    <JsonView value={toJson(data.raw)} label={text.detail.inspect} />
   );
 }

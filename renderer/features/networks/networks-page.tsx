@@ -5,13 +5,12 @@ import type { NetworkSummary } from '../../../electron/contract/storage-channels
 import { listInput, useNotConnected } from '../../app/not-connected.tsx';
 import { Badge } from '../../components/badge.tsx';
 import { Button } from '../../components/button.tsx';
-import { copyText } from '../../components/copy-button.tsx';
+import { copyAndTell } from '../../components/copy-and-tell.ts';
 import { formatAgo } from '../../components/format.ts';
 import { ListPage } from '../../components/list-page/list-page.tsx';
 import { createListStore } from '../../components/list-page/list-store.ts';
 import type { ListColumn, ListFilter } from '../../components/list-page/list-types.ts';
 import { EmptyState } from '../../components/state.tsx';
-import { toast } from '../../components/toast.tsx';
 import { useNetworks, usePreference } from '../../data/queries.ts';
 import { useNow } from '../../data/use-now.ts';
 import { ConnectDialog, CreateNetworkDialog, RemoveNetworksDialog } from './network-dialogs.tsx';
@@ -147,13 +146,7 @@ export default function NetworksPage() {
             id: 'copy-id',
             label: text.actions.copyId,
             icon: Copy,
-            run: () => {
-              void copyText(network.id).then((hasCopied) => {
-                if (hasCopied) {
-                  toast.success(text.copied, { description: network.id });
-                }
-              });
-            },
+            run: () => copyAndTell(network.id),
           },
           {
             id: 'remove',

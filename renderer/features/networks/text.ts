@@ -17,7 +17,6 @@ export const text = {
   nobody: 'None',
   empty: { title: 'No networks', body: 'Containers in the same network reach each other by name.' },
   actions: { connect: 'Connect container…', copyId: 'Copy ID', remove: 'Remove…' },
-  copied: 'Copied to the clipboard',
   removeDialog: {
     titleOne: (name: string) => `Remove network ${name}?`,
     titleMany: (count: number) => `Remove ${count} networks?`,

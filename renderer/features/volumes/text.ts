@@ -12,7 +12,6 @@ export const text = {
     body: 'Volumes keep data when containers go. Create one, or let a container make it.',
   },
   actions: { copyName: 'Copy name', copyPath: 'Copy path on disk', remove: 'Remove…' },
-  copied: 'Copied to the clipboard',
   removeDialog: {
     titleOne: (name: string) => `Remove volume ${name}?`,
     titleMany: (count: number) => `Remove ${count} volumes?`,

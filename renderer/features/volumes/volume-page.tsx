@@ -7,13 +7,11 @@ import { Button } from '../../components/button.tsx';
 import { DetailHeader } from '../../components/detail-page.tsx';
 import { DataTable, Facts, Section } from '../../components/facts.tsx';
 import { formatDateTime } from '../../components/format.ts';
-import { toJson } from '../../components/json-model.ts';
-import { JsonView } from '../../components/json-view.tsx';
-import { EmptyState, ErrorState, Skeleton } from '../../components/state.tsx';
+import { EmptyState, Skeleton } from '../../components/state.tsx';
 import { Tabs } from '../../components/tabs.tsx';
-import { problemOf } from '../../data/bridge.ts';
-import { useCall, useVolumes } from '../../data/queries.ts';
+import { useVolumes } from '../../data/queries.ts';
 import { LabelTable } from '../container/tables.tsx';
+import { RawInspect } from '../inspect/raw-inspect.tsx';
 import { text } from './text.ts';
 import { RemoveVolumesDialog } from './volume-dialogs.tsx';
 
@@ -70,7 +68,9 @@ export default function VolumePage() {
             id: 'inspect',
             label: text.detail.inspect,
             icon: FileJson,
-            render: () => <Inspect id={id} />,
+            render: () => (
+              <RawInspect method="volumes.inspect" id={id} label={text.detail.inspect} />
+            ),
           },
         ]}
       />
@@ -148,25 +148,5 @@ function Overview({ volume }: { readonly volume: VolumeSummary }) {
         )}
       </div>
     </div>
-  );
-}
-
-function Inspect({ id }: { readonly id: string }) {
-  const { data, error, refetch } = useCall('volumes.inspect', { id });
-  if (error !== null) {
-    return (
-      <ErrorState
-        message={problemOf(error).message}
-        hint={problemOf(error).hint}
-        onRetry={() => {
-          void refetch();
-        }}
-      />
-    );
-  }
-  return data === undefined ? (
-    <Skeleton className="m-5 h-40" />
-  ) : (
-    <JsonView value={toJson(data.raw)} label={text.detail.inspect} />
   );
 }

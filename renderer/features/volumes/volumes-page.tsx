@@ -5,13 +5,12 @@ import type { VolumeSummary } from '../../../electron/contract/storage-channels.
 import { listInput, useNotConnected } from '../../app/not-connected.tsx';
 import { Badge } from '../../components/badge.tsx';
 import { Button } from '../../components/button.tsx';
-import { copyText } from '../../components/copy-button.tsx';
+import { copyAndTell } from '../../components/copy-and-tell.ts';
 import { formatAgo } from '../../components/format.ts';
 import { ListPage } from '../../components/list-page/list-page.tsx';
 import { createListStore } from '../../components/list-page/list-store.ts';
 import type { ListColumn, ListFilter } from '../../components/list-page/list-types.ts';
 import { EmptyState } from '../../components/state.tsx';
-import { toast } from '../../components/toast.tsx';
 import { usePreference, useVolumes } from '../../data/queries.ts';
 import { useNow } from '../../data/use-now.ts';
 import { text } from './text.ts';
@@ -81,14 +80,6 @@ const COLUMNS: readonly ListColumn<VolumeSummary>[] = [
   },
 ];
 
-function copy(value: string): void {
-  void copyText(value).then((hasCopied) => {
-    if (hasCopied) {
-      toast.success(text.copied, { description: value });
-    }
-  });
-}
-
 /** The volumes list. */
 export default function VolumesPage() {
   const list = useVolumes();
@@ -129,12 +120,17 @@ export default function VolumesPage() {
           setPreference({ sortBy: sort.columnId, sortDescending: sort.isDescending })
         }
         rowActions={(volume) => [
-          { id: 'copy-name', label: text.actions.copyName, icon: Copy, run: () => copy(volume.id) },
+          {
+            id: 'copy-name',
+            label: text.actions.copyName,
+            icon: Copy,
+            run: () => copyAndTell(volume.id),
+          },
           {
             id: 'copy-path',
             label: text.actions.copyPath,
             icon: FolderTree,
-            run: () => copy(volume.mountpoint),
+            run: () => copyAndTell(volume.mountpoint),
           },
           {
             id: 'remove',
