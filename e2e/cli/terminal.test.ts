@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
@@ -148,6 +152,33 @@ describe('docker exec -it', () => {
     }
     expect(await status('server')).toBe('running');
     await docker.ok(['rm', '-f', 'server']);
+  });
+});
+
+describe('a client that does not read', () => {
+  it('gets every byte later, though the container has ended and is removed', async () => {
+    const line = 'for i in 1 2 3 4 5 6; do cat /bin/busybox; done; echo end >&2; exit 3';
+    const args = words('run --rm --name binary busybox sh -c', line);
+    const child = spawn(docker.program, args, {
+      env: { ...docker.env },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const ended = once(child, 'close');
+    await waitFor('the container to come', async () => {
+      const events = `events --since 1h --until ${new Date().toISOString()} --filter container=binary`;
+      return (await docker.ok(words(`${events} --format {{.Action}}`))).includes('destroy');
+    });
+    const hash = createHash('sha256');
+    for await (const part of child.stdout) {
+      hash.update(part as Buffer);
+    }
+    expect(await ended).toEqual([3, null]);
+    const program = await readFile('/bin/busybox');
+    const expected = createHash('sha256');
+    for (let count = 0; count < 6; count += 1) {
+      expected.update(program);
+    }
+    expect(hash.digest('hex')).toBe(expected.digest('hex'));
   });
 });
 

@@ -5,6 +5,7 @@ import type { HealthMonitor } from './health.ts';
 import type { ContainerRecord } from './record.ts';
 import { RestartBackoff } from './restart-policy.ts';
 import type { PendingAttach } from './stream/attach.ts';
+import type { ClientLog } from './stream/output.ts';
 import { humanDuration, nowNs, parseTimeNs, ZERO_TIME } from './times.ts';
 
 /** The run of a container that is going on. */
@@ -25,6 +26,8 @@ export class Container {
   readonly execs = new Map<string, ExecSessionRecord>();
   /** Sessions that wait for the container to start. */
   readonly pendingAttaches = new Set<PendingAttach>();
+  /** Logs that clients may still have to read; held before they are removed. */
+  readonly clientLogs = new Set<ClientLog>();
   /** A restart on request is between its stop and its start: no auto remove, no policy. */
   isBeingRestarted = false;
   isRemoved = false;

@@ -34,6 +34,8 @@ export interface LogQuery {
    * Absent: ends at the end of the file.
    */
   readonly follow?: { readonly ended: Promise<void> };
+  /** Read these files instead of opening what `path` names now. */
+  readonly held?: HeldLog;
   readonly signal?: AbortSignal;
 }
 
@@ -46,10 +48,17 @@ export interface LogStart {
   readonly skipBytes: { readonly stdout: number; readonly stderr: number };
 }
 
+/** Files of a log that stay readable when they are removed with their container. Disposing lets go of them. */
+export interface HeldLog extends AsyncDisposable {
+  readonly path: string;
+}
+
 /** Reads json-file logs. Constant memory; entries in order of the file; batches keep the per-line cost low. */
 export interface LogReader {
   /** Batches of entries (at most 1,000 or 256 KiB each). */
   read(query: LogQuery): AsyncIterable<readonly LogEntry[]>;
+  /** Opens the files of a log as they are now, for {@link LogQuery.held}. */
+  hold(path: string): Promise<HeldLog>;
   /** Bytes of the log with its rotated files. */
   size(path: string): Promise<number>;
 }

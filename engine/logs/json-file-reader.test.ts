@@ -1,4 +1,13 @@
-import { appendFile, mkdtemp, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -81,6 +90,42 @@ describe('read', () => {
       entries.push(...batch);
     }
     expect(entries[0]?.timeNs).toBe(SECOND_0_NS + 7_000_000_001n);
+  });
+
+  it('bytes that are no text › come back as they were', async () => {
+    await writeFile(
+      path,
+      '{"log":"\\udcff\\udc80é😀\\udcc3(\\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}\n',
+    );
+    const parts: Uint8Array[] = [];
+    for await (const batch of reader.read(query())) {
+      parts.push(...batch.map((entry) => entry.data));
+    }
+    const expected = [
+      Buffer.from([0xff, 0x80]),
+      Buffer.from('é😀'),
+      Buffer.from([0xc3]),
+      Buffer.from('(\n'),
+    ];
+    expect(Buffer.concat(parts)).toEqual(Buffer.concat(expected));
+  });
+
+  it('held files › are read after their removal, folder and all', async () => {
+    const gone = join(dir, 'gone');
+    await mkdir(gone);
+    const removed = join(gone, 'log');
+    await writeFile(`${removed}.1`, line('a') + line('b'));
+    await writeFile(removed, line('c'));
+    const { ino } = await stat(`${removed}.1`, { bigint: true });
+    await using held = await reader.hold(removed);
+    await rm(gone, { recursive: true });
+    const start = {
+      inode: ino,
+      offsetBytes: line('a').length,
+      skipBytes: { stdout: 0, stderr: 0 },
+    };
+    const got = await texts({ path: removed, held, start, follow: { ended: Promise.resolve() } });
+    expect(got).toEqual(['b', 'c']);
   });
 
   it('a torn line › is left out, the others stay', async () => {

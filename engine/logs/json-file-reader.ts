@@ -1,8 +1,8 @@
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf, isMissing } from '../base/errors.ts';
-import type { LogEntry, LogQuery, LogReader } from './contract.ts';
+import type { HeldLog, LogEntry, LogQuery, LogReader } from './contract.ts';
 import { JsonLineParser } from './json-line.ts';
 
 /** One read of the file; large enough to make system calls cheap, small enough for constant memory. */
@@ -52,6 +52,24 @@ async function openAll(path: string, files: AsyncDisposableStack): Promise<OpenF
     }
   }
   return opened.reverse();
+}
+
+/** Made by {@link JsonFileReader.hold}. */
+class HeldFiles implements HeldLog {
+  readonly path: string;
+  /** Oldest first. */
+  readonly files: readonly OpenFile[];
+  readonly #owned: AsyncDisposableStack;
+
+  constructor(path: string, files: readonly OpenFile[], owned: AsyncDisposableStack) {
+    this.path = path;
+    this.files = files;
+    this.#owned = owned;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAsync();
+  }
 }
 
 /** True when a line of the wanted streams; cheap check on raw bytes. */
@@ -230,13 +248,20 @@ class EntryFilter {
 
 /** Wakes on changes in a folder, at the latest after {@link POLL_MS}. */
 class ChangeWatcher implements Disposable {
-  readonly #watcher;
+  readonly #watcher: FSWatcher | undefined;
   #wake: (() => void) | undefined;
   #hasChanged = true;
 
   constructor(folder: string) {
-    this.#watcher = watch(folder, { persistent: false }, () => this.poke());
-    this.#watcher.on('error', () => {
+    try {
+      this.#watcher = watch(folder, { persistent: false }, () => this.poke());
+    } catch (error) {
+      // Held files of a container that is gone: nothing changes any more.
+      if (!isMissing(error)) {
+        throw error;
+      }
+    }
+    this.#watcher?.on('error', () => {
       // The folder is gone with its container; the poll finds the end.
     });
   }
@@ -265,7 +290,7 @@ class ChangeWatcher implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#watcher.close();
+    this.#watcher?.close();
   }
 }
 
@@ -318,8 +343,9 @@ class FileSequence {
   }
 
   async open(): Promise<void> {
-    const { end } = this.#query;
-    const opened = await openAll(this.#query.path, this.#files);
+    const { end, held } = this.#query;
+    const opened =
+      held instanceof HeldFiles ? held.files : await openAll(this.#query.path, this.#files);
     const offsets = await startOffsets(opened, this.#query);
     const lastIndex = end === undefined ? -1 : opened.findIndex((file) => file.inode === end.inode);
     this.#newestInode = opened.at(-1)?.inode ?? 0n;
@@ -389,6 +415,12 @@ export class JsonFileReader implements LogReader {
       await watcher?.wait(query.signal);
       query.signal?.throwIfAborted();
     }
+  }
+
+  async hold(path: string): Promise<HeldLog> {
+    await using files = new AsyncDisposableStack();
+    const opened = await openAll(path, files);
+    return new HeldFiles(path, opened, files.move());
   }
 
   async size(path: string): Promise<number> {

@@ -1,5 +1,28 @@
 import type { LogEntry } from './contract.ts';
 
+const REPLACEMENT = 0xfffd;
+
+/** Bytes of a text in which bytes that are no UTF-8 stand as lone surrogates U+DCXX: the shim writes binary output so. */
+function bytesOf(text: string): Buffer {
+  // A UTF-16 unit makes three bytes at most.
+  const bytes = Buffer.allocUnsafe(text.length * 3);
+  let at = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.codePointAt(index) ?? REPLACEMENT;
+    if (code < 0x80) {
+      bytes[at] = code;
+      at += 1;
+    } else if (code >= 0xdc80 && code <= 0xdcff) {
+      bytes[at] = code & 0xff;
+      at += 1;
+    } else {
+      at += bytes.write(String.fromCodePoint(code), at);
+      index += code > 0xffff ? 1 : 0;
+    }
+  }
+  return bytes.subarray(0, at);
+}
+
 /** Parses lines of a json-file log. Keeps the last second seen, since lines of one second share most of the work. */
 export class JsonLineParser {
   #secondText = '';
@@ -30,7 +53,7 @@ export class JsonLineParser {
     return {
       stream: stream === 'stderr' ? 'stderr' : 'stdout',
       timeNs,
-      data: Buffer.from(log, 'utf8'),
+      data: log.isWellFormed() ? Buffer.from(log, 'utf8') : bytesOf(log),
       ...(typeof attrs === 'object' && attrs !== null
         ? { attributes: attrs as Readonly<Record<string, string>> }
         : {}),

@@ -114,7 +114,7 @@ size_t json_escape(char *to, const uint8_t *from, size_t size)
 			}
 			size_t length = utf8_length(from, (size_t)(end - from));
 			if (length == 0) {
-				to = put_unicode(to, 0xfffd);
+				to = put_unicode(to, 0xdc00U | *from);
 				from++;
 			} else if (length == 3 && from[0] == 0xe2 && from[1] == 0x80 &&
 				   (from[2] == 0xa8 || from[2] == 0xa9)) {

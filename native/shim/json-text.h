@@ -5,16 +5,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Output bytes per input byte at worst (`\u0001`; an invalid byte becomes the six of `\ufffd`). */
+/* Output bytes per input byte at worst (`\u0001`; an invalid byte becomes the six of `\udc80`). */
 #define JSON_ESCAPE_WORST 6
 /* `2006-01-02T15:04:05.999999999Z` */
 #define RFC3339_NANO_MAX 30
 
 /*
  * Escapes `size` bytes for the inside of a JSON string: `"`, `\`, newline, carriage return in short
- * form, other control bytes and `<`, `>`, `&`, U+2028, U+2029 as \u00xx, each byte that is not
- * UTF-8 as \ufffd. `to` needs room for JSON_ESCAPE_WORST * size + 16 bytes (whole vectors are
- * stored). Returns the bytes written.
+ * form, other control bytes and `<`, `>`, `&`, U+2028, U+2029 as \u00xx. Each byte XX that is not
+ * UTF-8 becomes \udcXX: a lone surrogate that valid text never has, which other readers of the log
+ * show as U+FFFD and ours turn into the byte again. `to` needs room for JSON_ESCAPE_WORST * size +
+ * 16 bytes (whole vectors are stored). Returns the bytes written.
  */
 size_t json_escape(char *to, const uint8_t *from, size_t size);
 

@@ -25,6 +25,7 @@ export async function destroy(
   }
   container.pendingAttaches.clear();
   try {
+    await holdLogs(core, container);
     // The file tree goes first: a record whose tree is missing is a removal that the next start finishes.
     await core.ports.snapshots.removeWritable(container.id);
     container.isRemoved = true;
@@ -50,6 +51,17 @@ export async function destroy(
   await core.ports.images.collect().catch((error: unknown) => {
     core.logger.warn('layers of a removed image stay', { problem: messageOf(error) });
   });
+}
+
+/** Slow clients of a container that is gone read its output to the end. */
+async function holdLogs(core: ContainerCore, container: Container): Promise<void> {
+  const held = [...container.clientLogs].map(async (log) => await log.hold());
+  for (const result of await Promise.allSettled(held)) {
+    if (result.status === 'rejected') {
+      const problem = messageOf(result.reason);
+      core.logger.warn('a client misses the end of the output', { id: container.id, problem });
+    }
+  }
 }
 
 async function removeAnonymousVolumes(core: ContainerCore, container: Container): Promise<void> {

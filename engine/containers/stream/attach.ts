@@ -5,7 +5,7 @@ import type { Container } from '../container.ts';
 import type { AttachOptions, OutputChunk, StreamSession } from '../contract.ts';
 import type { ContainerCore } from '../core.ts';
 import { parseDetachKeys } from './detach-keys.ts';
-import { replayLog, sessionOutput } from './output.ts';
+import { ClientLog, sessionOutput } from './output.ts';
 import { ClientSession } from './session.ts';
 
 /** How long the end of a stream waits for the end of the container to be dealt with. */
@@ -127,16 +127,18 @@ export async function attachContainer(
   const wanted = { wantsStdout: options.wantsStdout, wantsStderr: options.wantsStderr };
 
   async function* output(signal: AbortSignal): AsyncGenerator<OutputChunk, void, void> {
+    await using log = new ClientLog(core.ports.logReader, path);
+    container.clientLogs.add(log);
+    using _ = { [Symbol.dispose]: () => container.clientLogs.delete(log) };
     const isWaiting = container.pendingAttaches.has(live);
     if (options.wantsLogs) {
       const now = isWaiting ? undefined : await live.live;
       const end = now?.session.position;
-      yield* replayLog(core.ports.logReader, path, wanted, { end, signal });
+      yield* log.replay(wanted, { end, signal });
     }
     const found = await live.live;
     if (found !== undefined) {
-      const source = { reader: core.ports.logReader, path, ended: found.ended };
-      yield* sessionOutput(found.session, wanted, source, signal);
+      yield* sessionOutput(found.session, wanted, { log, ended: found.ended }, signal);
     }
   }
 

@@ -1,3 +1,4 @@
+import { abortable } from '../../base/async.ts';
 import type { AttachSession } from '../../runtime/shim/contract.ts';
 import type { OutputChunk, StreamSession } from '../contract.ts';
 import { DetachScanner } from './detach-keys.ts';
@@ -30,22 +31,12 @@ export class ClientSession implements StreamSession {
   readonly #options: ClientSessionOptions;
   readonly #scanner: DetachScanner | undefined;
   readonly #end = new AbortController();
-  readonly #ended: Promise<void>;
 
   constructor(options: ClientSessionOptions) {
     this.#options = options;
     this.hasTty = options.hasTty;
     this.#scanner = options.hasTty ? new DetachScanner(options.detachKeys) : undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#ended = promise;
-    this.#end.signal.addEventListener(
-      'abort',
-      () => {
-        resolve();
-        options.onEnd?.();
-      },
-      { once: true },
-    );
+    this.#end.signal.addEventListener('abort', () => options.onEnd?.(), { once: true });
     const onAbort = (): void => this.#end.abort();
     if (options.signal?.aborted === true) {
       onAbort();
@@ -54,18 +45,33 @@ export class ClientSession implements StreamSession {
     this.output = this.#deliver();
   }
 
+  /**
+   * Settles as `work` does; undefined when the session ends first. Leaves nothing behind on the end, which may come
+   * after millions of chunks.
+   */
+  async #unlessEnded<T>(work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await abortable(work, this.#end.signal);
+    } catch (error) {
+      if (this.#end.signal.aborted) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
   async *#deliver(): AsyncGenerator<OutputChunk, void, void> {
     const source = this.#options.output(this.#end.signal)[Symbol.asyncIterator]();
     try {
       while (!this.#end.signal.aborted) {
-        const next = await Promise.race([source.next(), this.#ended]);
+        const next = await this.#unlessEnded(source.next());
         if (next === undefined || next.done === true) {
           break;
         }
         yield next.value;
       }
       if (!this.#end.signal.aborted && this.#options.linger !== undefined) {
-        await Promise.race([this.#options.linger(), this.#ended]);
+        await this.#unlessEnded(this.#options.linger());
       }
     } catch (error) {
       if (!this.#end.signal.aborted) {
@@ -91,10 +97,10 @@ export class ClientSession implements StreamSession {
       return;
     }
     const scanned = this.#scanner?.scan(data) ?? { pass: data, isDetached: false };
-    const session = await Promise.race([this.#options.session.catch(() => undefined), this.#ended]);
+    const session = await this.#unlessEnded(this.#options.session.catch(() => undefined));
     if (session !== undefined && scanned.pass.length > 0) {
       // A program that is gone takes no more input; its end shows in the output.
-      await Promise.race([session.writeStdin(scanned.pass).catch(() => {}), this.#ended]);
+      await this.#unlessEnded(session.writeStdin(scanned.pass).catch(() => {}));
     }
     if (scanned.isDetached && !this.#end.signal.aborted) {
       this.#options.onDetach();
@@ -110,7 +116,7 @@ export class ClientSession implements StreamSession {
       this.#end.abort();
       return;
     }
-    const session = await Promise.race([this.#options.session.catch(() => undefined), this.#ended]);
+    const session = await this.#unlessEnded(this.#options.session.catch(() => undefined));
     await session?.closeStdin().catch(() => {});
   }
 

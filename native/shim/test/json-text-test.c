@@ -46,13 +46,13 @@ static void line_separators_are_escaped(void)
 
 static void each_invalid_byte_is_replaced(void)
 {
-	ESCAPES("\x80\xff", "\\ufffd\\ufffd");
-	ESCAPES("\xc0\xaf", "\\ufffd\\ufffd");		  /* overlong */
-	ESCAPES("\xe0\x80\x80", "\\ufffd\\ufffd\\ufffd"); /* overlong */
-	ESCAPES("\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"); /* surrogate */
-	ESCAPES("\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd");
-	ESCAPES("\xe2\x82", "\\ufffd\\ufffd"); /* cut */
-	ESCAPES("\xc3(", "\\ufffd(");
+	ESCAPES("\x80\xff", "\\udc80\\udcff");
+	ESCAPES("\xc0\xaf", "\\udcc0\\udcaf");		  /* overlong */
+	ESCAPES("\xe0\x80\x80", "\\udce0\\udc80\\udc80"); /* overlong */
+	ESCAPES("\xed\xa0\x80", "\\udced\\udca0\\udc80"); /* surrogate */
+	ESCAPES("\xf4\x90\x80\x80", "\\udcf4\\udc90\\udc80\\udc80");
+	ESCAPES("\xe2\x82", "\\udce2\\udc82"); /* cut */
+	ESCAPES("\xc3(", "\\udcc3(");
 }
 
 /* The vector path and the byte path must agree wherever the special byte lies. */
