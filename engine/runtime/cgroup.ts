@@ -269,6 +269,14 @@ export async function setFrozen(
   throw new SystemError(`the cgroup did not reach ${wanted} within ${FREEZE_DEADLINE_MS} ms`);
 }
 
+/** True when a container is frozen, or on the way to it. */
+export async function isFrozen(path: string, machine: MachineFacts): Promise<boolean> {
+  const dir = cgroupDir(path, 'freezer', machine);
+  return machine.cgroupVersion === 2
+    ? (await text(dir, 'cgroup.freeze')).trim() === '1'
+    : /FROZEN|FREEZING/.test(await text(dir, 'freezer.state'));
+}
+
 /** Removes what is left of a container's cgroup once its processes are gone. A missing one is no error. */
 export async function removeCgroup(path: string, machine: MachineFacts): Promise<void> {
   for (const dir of cgroupDirs(path, machine)) {

@@ -136,6 +136,8 @@ export interface ContainerCgroup {
   /** Returns when the kernel has done it. @throws SystemError */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
+  /** True also while it is being frozen; false when the group is gone. */
+  isFrozen(): Promise<boolean>;
   /** What the processes left; missing folders are no error. */
   remove(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { normalizeCapabilities } from './capabilities.ts';
 import {
   cgroupDirs,
   cgroupPids,
+  isFrozen,
   oomFileOf,
   readCgroupStats,
   removeCgroup,
@@ -81,6 +82,7 @@ export function createRuntimeSide(options: {
         pids: async () => await cgroupPids(path, machine),
         freeze: async () => await setFrozen(path, true, machine),
         thaw: async () => await setFrozen(path, false, machine),
+        isFrozen: async () => await isFrozen(path, machine),
         remove: async () => await removeCgroup(path, machine),
       };
     },

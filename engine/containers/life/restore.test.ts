@@ -30,6 +30,19 @@ describe('restart of the engine', () => {
     expect((await wait.result).statusCode).toBe(7);
   });
 
+  it('takes back a pause that nobody was told of, and keeps one that was', async () => {
+    await using engine = await FakeEngine.make();
+    const [cut, paused] = [await engine.create('cut'), await engine.create('paused')];
+    await engine.containers.start(cut);
+    await engine.containers.start(paused);
+    await engine.containers.pause(paused);
+    engine.frozen.add(cut);
+    await engine.restart();
+    expect((await engine.containers.inspect(cut)).State.Status).toBe('running');
+    expect((await engine.containers.inspect(paused)).State.Status).toBe('paused');
+    expect([...engine.frozen]).toEqual([paused]);
+  });
+
   it('an exit without an engine is read from the record', async () => {
     await using engine = await FakeEngine.make();
     const id = await engine.create('web');

@@ -135,10 +135,23 @@ export class Restorer {
     if (state.health !== undefined) {
       state.health = { ...state.health, Status: 'starting', FailingStreak: 0 };
     }
+    await this.#agreeOnPause(container);
     await this.#holdVolumes(container);
     this.#runs.adopt(container, client);
     this.#runs.startHealth(container);
     return true;
+  }
+
+  /** A pause that nobody was told of, of a client or for the moment of a commit, is taken back. */
+  async #agreeOnPause(container: Container): Promise<void> {
+    const { id, record } = container;
+    const cgroup = this.#core.ports.runtime.cgroup(id, record.hostConfig);
+    const isFrozen = await cgroup.isFrozen();
+    if (isFrozen && !record.state.isPaused) {
+      this.#core.logger.info('taking back a pause that was cut off', { id });
+      await cgroup.thaw();
+    }
+    record.state.isPaused &&= isFrozen;
   }
 
   /** Tells the volumes who uses them: that is not recorded. */

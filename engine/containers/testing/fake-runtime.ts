@@ -62,6 +62,10 @@ export function fakeRuntime(frozen = new Set<string>()): RuntimeSide {
         frozen.add(id);
         await Promise.resolve();
       },
+      isFrozen: async () => {
+        await Promise.resolve();
+        return frozen.has(id);
+      },
       thaw: async () => {
         frozen.delete(id);
         await Promise.resolve();
