@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { Semaphore } from '../../base/async.ts';
 import { messageOf } from '../../base/errors.ts';
 import { listIfThere } from '../../base/node/atomic-file.ts';
@@ -14,6 +14,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import { shmPath } from './mounts.ts';
 import { applySandbox, sandboxRequest } from './network.ts';
 import type { Runs } from './runs.ts';
+import { removeRunDir } from './start.ts';
 
 /** Shims connected side by side. */
 const CONNECT_CONCURRENCY = 32;
@@ -176,7 +177,7 @@ export class Restorer {
       await client[Symbol.asyncDispose]();
     }
     await dropMount(shmPath(this.#core, id));
-    await rm(this.#core.runDir(id), { recursive: true, force: true });
+    await removeRunDir(this.#core, id);
   }
 
   /** Leftovers of creations, starts and removals that were cut off. */

@@ -234,7 +234,12 @@ async function dropRunDir(core: ContainerCore, container: Container): Promise<vo
   if (container.record.hostConfig.IpcMode === 'shareable') {
     await dropMount(shmPath(core, container.id));
   }
-  await rm(core.runDir(container.id), { recursive: true, force: true });
+  await removeRunDir(core, container.id);
+}
+
+/** An exec or a health check that was cut off may write its file while the folder goes: then it goes again. */
+export async function removeRunDir(core: ContainerCore, id: string): Promise<void> {
+  await rm(core.runDir(id), { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
 }
 
 /** The promise that a run's sessions and logs wait for; resolved by the exit handling. */
