@@ -1,10 +1,11 @@
 import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunResult, runOrThrow } from '../../engine/base/node/run.ts';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
+import { clearEngine } from './leftovers.ts';
 import { words } from './session.ts';
 
 let engine: TestEngine;
@@ -13,6 +14,11 @@ let docker: Docker;
 beforeAll(async () => {
   engine = await startEngine();
   docker = engine.docker;
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runOrThrow } from '../../engine/base/node/run.ts';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
+import { clearEngine } from './leftovers.ts';
 import { words } from './session.ts';
 
 let engine: TestEngine;
@@ -14,6 +15,11 @@ beforeAll(async () => {
   engine = await startEngine();
   docker = engine.docker;
   folder = await mkdtemp(join(engine.folder, 'files-'));
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runOrThrow } from '../../engine/base/node/run.ts';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { startRegistry, type TestRegistry } from '../fixtures/registry.ts';
 import { waitFor } from '../fixtures/wait.ts';
+import { clearEngine } from './leftovers.ts';
 import { openSession, words } from './session.ts';
 
 let engine: TestEngine;
@@ -20,6 +21,11 @@ beforeAll(async () => {
   docker = engine.docker;
   folder = await mkdtemp(join(engine.folder, 'images-'));
   await docker.ok(['load', '-qi', await webArchive()]);
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

@@ -80,3 +80,14 @@ export async function expectNoLeftovers(engine: TestEngine): Promise<void> {
     return true;
   });
 }
+
+/** Removes all containers, own networks and volumes, so that a failed test does not fail the next one. */
+export async function clearEngine(engine: TestEngine): Promise<void> {
+  const { docker } = engine;
+  const names = (await docker(['ps', '-aq'])).stdout.split('\n').filter(Boolean);
+  if (names.length > 0) {
+    await docker(['rm', '-fv', ...names]);
+  }
+  await docker(['network', 'prune', '-f']);
+  await docker(['volume', 'prune', '-f']);
+}

@@ -1,11 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { NODE } from '../fixtures/places.ts';
 import { waitFor } from '../fixtures/wait.ts';
+import { clearEngine } from './leftovers.ts';
 import { words } from './session.ts';
 
 let engine: TestEngine;
@@ -16,6 +17,11 @@ beforeAll(async () => {
   engine = await startEngine();
   docker = engine.docker;
   await docker.ok(['load', '-qi', await webArchive()]);
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

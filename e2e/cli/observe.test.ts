@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { waitFor } from '../fixtures/wait.ts';
+import { clearEngine } from './leftovers.ts';
 import { openSession, words } from './session.ts';
 
 let engine: TestEngine;
@@ -12,6 +13,11 @@ beforeAll(async () => {
   engine = await startEngine();
   docker = engine.docker;
   await docker.ok(['load', '-qi', await webArchive()]);
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { waitFor } from '../fixtures/wait.ts';
-import { expectNoLeftovers } from './leftovers.ts';
+import { clearEngine, expectNoLeftovers } from './leftovers.ts';
 import { words } from './session.ts';
 
 let first: TestEngine;
@@ -10,6 +10,11 @@ let second: TestEngine;
 
 beforeAll(async () => {
   [first, second] = await Promise.all([startEngine(), startEngine()]);
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await Promise.all([clearEngine(first), clearEngine(second)]);
+  });
 });
 afterAll(async () => {
   await Promise.all([first?.[Symbol.asyncDispose](), second?.[Symbol.asyncDispose]()]);

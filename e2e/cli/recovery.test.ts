@@ -1,12 +1,12 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { webArchive } from '../fixtures/images.ts';
 import { startRegistry, type TestRegistry } from '../fixtures/registry.ts';
 import { waitFor } from '../fixtures/wait.ts';
-import { expectNoLeftovers } from './leftovers.ts';
+import { clearEngine, expectNoLeftovers } from './leftovers.ts';
 import { openSession, words } from './session.ts';
 
 let engine: TestEngine;
@@ -19,6 +19,11 @@ beforeAll(async () => {
   docker = engine.docker;
   folder = await mkdtemp(join(engine.folder, 'shared-'));
   await docker.ok(['load', '-qi', await webArchive()]);
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

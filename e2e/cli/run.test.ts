@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { waitFor } from '../fixtures/wait.ts';
+import { clearEngine } from './leftovers.ts';
 import { words } from './session.ts';
 
 let engine: TestEngine;
@@ -10,6 +11,11 @@ let docker: Docker;
 beforeAll(async () => {
   engine = await startEngine();
   docker = engine.docker;
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

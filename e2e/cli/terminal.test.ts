@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { waitFor } from '../fixtures/wait.ts';
+import { clearEngine } from './leftovers.ts';
 import { openSession, openTerminal, words } from './session.ts';
 
 let engine: TestEngine;
@@ -16,6 +17,11 @@ const DETACH = '\u0010\u0011';
 beforeAll(async () => {
   engine = await startEngine();
   docker = engine.docker;
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
 import { dataArchive } from '../fixtures/images.ts';
+import { clearEngine } from './leftovers.ts';
 import { words } from './session.ts';
 
 let engine: TestEngine;
@@ -15,6 +16,11 @@ beforeAll(async () => {
   docker = engine.docker;
   folder = await mkdtemp(join(engine.folder, 'volumes-'));
   await docker.ok(['load', '-qi', await dataArchive()]);
+});
+beforeEach(({ onTestFailed }) => {
+  onTestFailed(async () => {
+    await clearEngine(engine);
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();
