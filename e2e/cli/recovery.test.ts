@@ -71,7 +71,7 @@ async function ticks(): Promise<number[]> {
 
 describe.each(['SIGKILL', 'SIGTERM'] as const)('an engine that ended by %s', (signal) => {
   it('finds its containers as they are, with nothing of their output lost', async () => {
-    const suffix = signal.toLowerCase();
+    const suffix = `${signal}-${Date.now()}`;
     await start('ticker', '', 'i=1; while :; do echo tick $i; i=$((i+1)); sleep 0.02; done');
     await start('ends', '', untilFile(suffix, 'echo last words; exit 5'));
     await start('auto', '--rm', untilFile(suffix, 'exit 1'));
