@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Docker } from '../fixtures/docker.ts';
 import { startEngine, type TestEngine } from '../fixtures/engine.ts';
@@ -7,7 +7,7 @@ import { webArchive } from '../fixtures/images.ts';
 import { NODE } from '../fixtures/places.ts';
 import { waitFor } from '../fixtures/wait.ts';
 import { clearEngine } from './leftovers.ts';
-import { words } from './session.ts';
+import { occupyPort, words } from './session.ts';
 
 let engine: TestEngine;
 let docker: Docker;
@@ -298,14 +298,7 @@ describe('published ports', () => {
   });
 
   it('a taken one is an error that names it, and the container stays startable', async () => {
-    const server = createServer();
-    const port = await waitFor('a port below those the kernel gives away', async () => {
-      const candidate = 20_000 + Math.floor(Math.random() * 10_000);
-      return await new Promise<number>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(candidate, '0.0.0.0', () => resolve(candidate));
-      });
-    });
+    const { port, server } = await occupyPort();
     const result = await docker(words(`run -d --name taken -p ${port}:80 web`));
     expect(result.exitCode).toBe(125);
     expect(result.stderr).toContain(`0.0.0.0:${port}`);

@@ -7,7 +7,7 @@ import { webArchive } from '../fixtures/images.ts';
 import { startRegistry, type TestRegistry } from '../fixtures/registry.ts';
 import { waitFor } from '../fixtures/wait.ts';
 import { clearEngine, expectNoLeftovers } from './leftovers.ts';
-import { openSession, words } from './session.ts';
+import { freePort, openSession, words } from './session.ts';
 
 let engine: TestEngine;
 let docker: Docker;
@@ -80,7 +80,7 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('an engine that ended by %s', (si
     await start('reader', '-i', 'while read line; do echo "read $line"; done; exit 6');
     await start('frozen', '', 'sleep 1000');
     await start('ill', '--health-cmd true --health-interval 200ms', 'sleep 1000');
-    await docker.ok(words('run -d --name web -p 80 web'));
+    await docker.ok(words(`run -d --name web -p ${await freePort()}:80 web`));
     await docker.ok(words('create --name never busybox true'));
     await docker.ok(words('pause frozen'));
     await docker.ok(words('network create mesh'));

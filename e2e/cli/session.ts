@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { runOrThrow } from '../../engine/base/node/run.ts';
 import type { Docker } from '../fixtures/docker.ts';
@@ -146,4 +147,26 @@ export async function openTerminal(
 /** Arguments: `line` cut at its spaces, then `more` as they are. */
 export function words(line: string, ...more: readonly string[]): string[] {
   return [...line.split(' ').filter(Boolean), ...more];
+}
+
+/** A listener on a free TCP port of all addresses, from a range that neither kernels nor engines give away by themselves. */
+export async function occupyPort(): Promise<{ readonly port: number; readonly server: Server }> {
+  return await waitFor('a free port', async () => {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '0.0.0.0', resolve);
+    });
+    return { port, server };
+  });
+}
+
+/** Number of a TCP port that is free now. */
+export async function freePort(): Promise<number> {
+  const { port, server } = await occupyPort();
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  return port;
 }
