@@ -1,5 +1,15 @@
 import { STATUS_OF_CODE } from '../api/errors.ts';
-import { EngineError, messageOf } from '../base/errors.ts';
+import { EngineError, errnoOf, messageOf } from '../base/errors.ts';
+
+/** What the machine has run out of: foreseen, but no concept's own error. */
+const MACHINE_LIMITS: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'no space left on device'],
+  ['EDQUOT', 'disk quota exceeded'],
+  ['EROFS', 'read-only file system'],
+  ['EIO', 'input/output error'],
+  ['EMFILE', 'too many open files'],
+  ['ENFILE', 'too many open files in system'],
+]);
 
 /** What is answered for a thrown error. */
 export interface ErrorAnswer {
@@ -15,6 +25,12 @@ export function answerOf(error: unknown): ErrorAnswer {
   for (let depth = 0; depth < 10 && at instanceof Error; depth += 1) {
     if (at instanceof EngineError) {
       return { status: STATUS_OF_CODE[at.code], message: messageOf(error), isClassified: true };
+    }
+    const limit = MACHINE_LIMITS.get(errnoOf(at) ?? '');
+    if (limit !== undefined) {
+      const message =
+        at === error ? `the engine cannot store its data: ${limit}` : messageOf(error);
+      return { status: 500, message, isClassified: true };
     }
     at = at.cause;
   }
