@@ -197,7 +197,7 @@ COPY a*.txt dir /some/
 COPY --chown=www-data:33 --chmod=640 b.txt /owned/b
 ADD a1.txt /deep/new/name
 COPY ["with space.txt", "/spaced/"]
-WORKDIR /work
+WORKDIR /desk
 COPY b.txt .
 COPY dir/sub/ ./sub2
 `,
@@ -218,7 +218,7 @@ COPY dir/sub/ ./sub2
     expect(
       await shell(
         'copies',
-        'cd /all && find . -type f | sort | tr "\\n" " "; echo; ls /some | tr "\\n" " "; echo; stat -c "%u:%g %a" /owned/b /some/inner; cat /deep/new/name /spaced/* /work/b.txt; ls /work/sub2; pwd',
+        'cd /all && find . -type f | sort | tr "\\n" " "; echo; ls /some | tr "\\n" " "; echo; stat -c "%u:%g %a" /owned/b /some/inner; cat /deep/new/name /spaced/* /desk/b.txt; ls /desk/sub2; pwd',
       ),
     ).toBe(
       './.dockerignore ./Dockerfile ./a1.txt ./a2.txt ./b.txt ./dir/inner ./dir/sub/open ./keep.log ./with space.txt \na1.txt a2.txt inner sub \n33:33 640\n0:0 755\na1\ns\nb\nopen\n/all',
